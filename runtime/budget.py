@@ -1,0 +1,174 @@
+"""What a run may spend, and the two accounts of what it did spend."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..errors import BudgetExhausted
+
+
+class Budget(BaseModel):
+    """Limits of a search; None is no limit. The *paid* account is held against them.
+
+    Attributes:
+        tokens: Prompt and answer tokens together.
+        model_seconds: Seconds that model calls took, added up.
+        timeout_s: Wall seconds from the start of the search in this process.
+        calls: Model calls.
+        n_trials: Configurations tried.
+
+    Example:
+        >>> Budget(tokens=2_000_000, n_trials=40).n_trials
+        40
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tokens: int | None = Field(default=None, gt=0)
+    model_seconds: float | None = Field(default=None, gt=0)
+    timeout_s: float | None = Field(default=None, gt=0)
+    calls: int | None = Field(default=None, gt=0)
+    n_trials: int | None = Field(default=None, gt=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Compute of one or many model calls.
+
+    Attributes:
+        calls: Model calls.
+        tokens_in: Prompt tokens.
+        tokens_out: Answer tokens, thinking included.
+        model_seconds: Seconds of model time, added over calls.
+    """
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    model_seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and answer tokens together."""
+        return self.tokens_in + self.tokens_out
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.calls + other.calls,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+            self.model_seconds + other.model_seconds,
+        )
+
+    def to_json(self) -> dict[str, float]:
+        """The usage as plain JSON data."""
+        return asdict(self)
+
+
+class Meter:
+    """The accounts of a run, safe to use from many threads.
+
+    *Paid* is what was really spent here; *as-if* is what the same calls cost when each was first made, whoever
+    paid. Only the paid account is held against the budget; only the as-if account goes into evidence.
+    A call's largest cost is reserved before it starts, so that a budget is kept and not overrun.
+
+    Example:
+        >>> meter = Meter(Budget(calls=1))
+        >>> with meter.reserve(tokens=10) as settle:
+        ...     settle(Usage(calls=1, tokens_in=4, tokens_out=3))
+        >>> meter.paid.tokens
+        7
+    """
+
+    def __init__(self, budget: Budget | None = None) -> None:
+        self.budget = budget or Budget()
+        self._lock = threading.Lock()
+        self._paid = Usage()
+        self._as_if = Usage()
+        self._reserved_tokens = 0
+        self._reserved_calls = 0
+        self._started = time.monotonic()
+
+    @property
+    def paid(self) -> Usage:
+        """What was really spent."""
+        return self._paid
+
+    @property
+    def as_if(self) -> Usage:
+        """What the same calls cost at their first making."""
+        return self._as_if
+
+    @property
+    def wall_s(self) -> float:
+        """Wall seconds since the meter was made."""
+        return time.monotonic() - self._started
+
+    def saw(self, usage: Usage) -> None:
+        """Book a call that the store answered: it costs nothing here, and its first cost as-if."""
+        with self._lock:
+            self._as_if += usage
+
+    @contextmanager
+    def reserve(self, tokens: int) -> Iterator[_Settle]:
+        """Reserve a call's largest cost, and book what it did cost when `settle(usage)` is called inside.
+
+        Args:
+            tokens: Most tokens that the call can cost (prompt and `max_tokens`).
+
+        Raises:
+            BudgetExhausted: The call would not fit.
+        """
+        with self._lock:
+            self._check(tokens)
+            self._reserved_tokens += tokens
+            self._reserved_calls += 1
+        settle = _Settle()
+        try:
+            yield settle
+        finally:
+            with self._lock:
+                self._reserved_tokens -= tokens
+                self._reserved_calls -= 1
+                self._paid += settle.usage
+                self._as_if += settle.usage
+
+    def exhausted(self) -> str | None:
+        """Which limit is reached already, in words; None while there is something left."""
+        b, p = self.budget, self._paid
+        reached = [
+            (b.tokens, p.tokens, "tokens"),
+            (b.calls, p.calls, "calls"),
+            (b.model_seconds, p.model_seconds, "model seconds"),
+            (b.timeout_s, self.wall_s, "wall seconds"),
+        ]
+        for limit, spent, name in reached:
+            if limit is not None and spent >= limit:
+                return f"the budget of {limit:g} {name} is spent"
+        return None
+
+    def _check(self, tokens: int) -> None:
+        if reached := self.exhausted():
+            raise BudgetExhausted(reached)
+        b = self.budget
+        if b.tokens is not None and self._paid.tokens + self._reserved_tokens + tokens > b.tokens:
+            left = b.tokens - self._paid.tokens - self._reserved_tokens
+            raise BudgetExhausted(f"the next call may need {tokens} tokens, {max(left, 0)} of the budget are left")
+        if b.calls is not None and self._paid.calls + self._reserved_calls + 1 > b.calls:
+            raise BudgetExhausted(f"the budget of {b.calls} calls is spent")
+
+
+class _Settle:
+    """Takes the real cost of a reserved call."""
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+
+    def __call__(self, usage: Usage) -> None:
+        self.usage += usage

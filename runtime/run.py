@@ -1,0 +1,205 @@
+"""Where a call stands: the session (store, seed, accounts) and the run of one task that is under way.
+
+Stages and engine find both through context variables, so a program needs no extra arguments. A bare thread pool
+does not carry context variables along: use `contextvars.copy_context().run` as `evals.score` does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .budget import Meter, Usage
+
+if TYPE_CHECKING:
+    from .sandbox import Sandbox
+    from .store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One model call, as it is told to the run, to the accounts and to `on_call` callbacks.
+
+    Attributes:
+        key: Content address of the call (model digest, messages, sampling, seed).
+        model: The model's name as the user wrote it.
+        digest: Digest of the model's weights or, where none is published, of its name and server.
+        seed: Seed that was sent.
+        usage: Tokens and seconds at the call's first making.
+        cached: True where the store answered: nothing was paid for it now.
+        truncated: The answer was ended by `max_tokens`.
+        flags: Other things worth counting: "repetition", "thinking_only".
+        sampling: Temperature, top_p, max_tokens and the like, as sent.
+        thinking: Thinking text that was set apart from the answer.
+    """
+
+    key: str
+    model: str
+    digest: str
+    seed: int
+    usage: Usage
+    cached: bool
+    truncated: bool = False
+    flags: tuple[str, ...] = ()
+    sampling: dict[str, Any] = field(default_factory=dict[str, Any])
+    thinking: str = ""
+
+
+class Run:
+    """One program on one task at one replicate: counts calls by place, and collects what happened.
+
+    Attributes:
+        task_id: The task's name.
+        replicate: Number of the replicate, from 0.
+        calls: The model calls so far, in the order in which they ended.
+        attempts: The attempts so far (`modules` fill this; see `runtime.attempt.Attempt`).
+    """
+
+    def __init__(self, session: Session, task_key: str, replicate: int = 0, task_id: str = "") -> None:
+        self.session = session
+        self.task_key = task_key
+        self.task_id = task_id or task_key
+        self.replicate = replicate
+        self.calls: list[CallRecord] = []
+        self.attempts: list[Any] = []
+        self._places: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def next_iteration(self, place: str) -> int:
+        """How often `place` was asked for before in this run: 0, 1, 2, …"""
+        with self._lock:
+            iteration = self._places[place]
+            self._places[place] += 1
+            return iteration
+
+    def seed(self, place: str, iteration: int, rollout_id: int | None = None) -> int:
+        """The seed of a call: from (session, task, replicate, place, iteration, rollout), never from a trial.
+
+        Returns:
+            An integer in [0, 2**31).
+        """
+        text = f"{self.session.seed}|{self.task_key}|{self.replicate}|{place}|{iteration}|{rollout_id}"
+        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
+
+    def record(self, call: CallRecord) -> None:
+        """Take a finished call into this run's account."""
+        with self._lock:
+            self.calls.append(call)
+
+    def usage(self) -> Usage:
+        """As-if compute of this run so far: cached calls at their first cost."""
+        with self._lock:
+            return sum((c.usage for c in self.calls), Usage())
+
+
+class Session:
+    """What calls share: the store, the seed, the accounts, the sandbox.
+
+    Attributes:
+        store: Cache, ledger and study; in memory where none was named.
+        seed: Seed of everything drawn in the session.
+        meter: The accounts, and the budget where there is one.
+        on_call: Called with each `CallRecord` as it is booked.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        seed: int = 0,
+        meter: Meter | None = None,
+        sandbox: Sandbox | None = None,
+        on_call: tuple[Callable[[CallRecord], None], ...] = (),
+    ) -> None:
+        self.store = store
+        self.seed = seed
+        self.meter = meter or Meter()
+        self.on_call = on_call
+        self._sandbox = sandbox
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox of this session: the one given, else the process-wide default."""
+        if self._sandbox is None:
+            from .sandbox import default_sandbox
+
+            self._sandbox = default_sandbox()
+        return self._sandbox
+
+    def open_run(self, task_key: str, replicate: int = 0, task_id: str = "") -> Run:
+        """A fresh run of one task in this session."""
+        return Run(self, task_key, replicate, task_id)
+
+
+_session: ContextVar[Session | None] = ContextVar("greenloop_session", default=None)
+_run: ContextVar[Run | None] = ContextVar("greenloop_run", default=None)
+_default_lock = threading.Lock()
+_default_session: Session | None = None
+
+
+def current_session() -> Session:
+    """The session in force; without one, a process-wide session in memory with seed 0."""
+    global _default_session
+    active = _session.get()
+    if active is not None:
+        return active
+    with _default_lock:
+        if _default_session is None:
+            from .store import open_store
+
+            _default_session = Session(open_store("sqlite://"))
+        return _default_session
+
+
+def current_run() -> Run | None:
+    """The run under way in this context, if any."""
+    return _run.get()
+
+
+@contextmanager
+def use_session(active: Session) -> Iterator[Session]:
+    """Make `active` the session in force inside the `with` block."""
+    token = _session.set(active)
+    try:
+        yield active
+    finally:
+        _session.reset(token)
+
+
+@contextmanager
+def use_run(run: Run) -> Iterator[Run]:
+    """Make `run` (and its session) the one under way inside the `with` block."""
+    token = _run.set(run)
+    try:
+        with use_session(run.session):
+            yield run
+    finally:
+        _run.reset(token)
+
+
+@contextmanager
+def session(store: str | Store | None = None, *, seed: int = 0, meter: Meter | None = None) -> Iterator[Session]:
+    """Run plain calls against a store and a seed of your choice.
+
+    Args:
+        store: A SQLAlchemy URL, an open store, or None for one in memory.
+        seed: Seed of everything drawn inside. It makes draws differ or agree between sessions on one store; it
+            does not promise that a fresh store repeats a figure (local servers don't repeat a seed exactly).
+        meter: Accounts with a budget, where calls are to be limited.
+
+    Example:
+        >>> with session(seed=1) as s:
+        ...     s.seed
+        1
+    """
+    from .store import open_store
+
+    opened = open_store(store or "sqlite://") if not hasattr(store, "url") else store
+    with use_session(Session(opened, seed=seed, meter=meter)) as active:  # type: ignore[arg-type]
+        yield active
