@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .budget import Meter, Usage
 
 if TYPE_CHECKING:
+    from .attempt import Attempt
+    from .execution import Execution
     from .sandbox import Sandbox
     from .store import Store
 
@@ -58,7 +60,7 @@ class Run:
         task_id: The task's name.
         replicate: Number of the replicate, from 0.
         calls: The model calls so far, in the order in which they ended.
-        attempts: The attempts so far (`modules` fill this; see `runtime.attempt.Attempt`).
+        attempts: The attempts so far; stages fill this.
     """
 
     def __init__(self, session: Session, task_key: str, replicate: int = 0, task_id: str = "") -> None:
@@ -67,7 +69,7 @@ class Run:
         self.task_id = task_id or task_key
         self.replicate = replicate
         self.calls: list[CallRecord] = []
-        self.attempts: list[Any] = []
+        self.attempts: list[Attempt] = []
         self._places: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -91,6 +93,27 @@ class Run:
         """Take a finished call into this run's account."""
         with self._lock:
             self.calls.append(call)
+        collected = _collected.get()
+        if collected is not None:
+            collected.append(call)
+
+    def add_attempt(self, attempt: Attempt) -> None:
+        """Take a new attempt into the run."""
+        with self._lock:
+            self.attempts.append(attempt)
+
+    def add_execution(self, code: str, execution: Execution) -> None:
+        """Book an execution with the newest attempt of this code that has none; else as an attempt of its own."""
+        from .attempt import Attempt
+
+        with self._lock:
+            for i in range(len(self.attempts) - 1, -1, -1):
+                attempt = self.attempts[i]
+                if attempt.code == code:
+                    if attempt.execution is None:
+                        self.attempts[i] = replace(attempt, execution=execution)
+                    return
+            self.attempts.append(Attempt(code=code, stage="execute", execution=execution))
 
     def usage(self) -> Usage:
         """As-if compute of this run so far: cached calls at their first cost."""
@@ -139,6 +162,7 @@ class Session:
 
 _session: ContextVar[Session | None] = ContextVar("greenloop_session", default=None)
 _run: ContextVar[Run | None] = ContextVar("greenloop_run", default=None)
+_collected: ContextVar[list[CallRecord] | None] = ContextVar("greenloop_collected", default=None)
 _default_lock = threading.Lock()
 _default_session: Session | None = None
 
@@ -181,6 +205,17 @@ def use_run(run: Run) -> Iterator[Run]:
             yield run
     finally:
         _run.reset(token)
+
+
+@contextmanager
+def collect_calls() -> Iterator[list[CallRecord]]:
+    """Collect the calls that are made inside the `with` block, in this context, into the list it gives."""
+    calls: list[CallRecord] = []
+    token = _collected.set(calls)
+    try:
+        yield calls
+    finally:
+        _collected.reset(token)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""The DSPy modules, the ready-made programs, saving and loading."""
