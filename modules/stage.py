@@ -1,0 +1,169 @@
+"""What the stages share: finding the run they belong to, and asking a model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+import dspy
+
+from ..errors import ProgramError
+from ..runtime.attempt import Attempt, Trajectory
+from ..runtime.budget import Usage
+from ..runtime.language_model import language_model, unwrapped
+from ..runtime.problem import Problem
+from ..runtime.run import Run, collect_calls, current_run, current_session, use_run
+from .adapter import CodeAdapter
+from .knobs import Setting, setting
+
+_fallback_runs: WeakKeyDictionary[dspy.Module, dict[tuple[int, str], Run]] = WeakKeyDictionary()
+_fallback_lock = threading.Lock()
+
+
+class ModelStage(dspy.Module):
+    """A stage that asks a model: every setting takes a value or a knob.
+
+    Args:
+        signature: What goes in and what comes out; its instructions end the prompt.
+        model: Name of a model (``"ollama:qwen2.5:3b"``), a `dspy.LM`, or a `Choice` of them. Without one the stage
+            follows `dspy.configure(lm=…)`.
+        temperature: Sampling temperature, 0 for greedy.
+        top_p: Nucleus sampling; None leaves it to the server.
+        max_tokens: Most tokens of one answer.
+        name: The stage's place in the program, which goes into seeds; the class name in small letters where none
+            is given.
+        add_imports: See `modules.code_text.extract_code`.
+
+    Attributes:
+        predict: The `dspy.Predict` behind it, so that DSPy's prompt optimizers find it.
+    """
+
+    def __init__(
+        self,
+        signature: type[dspy.Signature],
+        *,
+        model: Any = None,
+        temperature: Any = 0.0,
+        top_p: Any = None,
+        max_tokens: Any = 512,
+        name: str | None = None,
+        add_imports: bool = True,
+    ) -> None:
+        super().__init__()
+        self.model: Setting = setting(model)
+        self.temperature: Setting = setting(temperature)
+        self.top_p: Setting = setting(top_p)
+        self.max_tokens: Setting = setting(max_tokens)
+        self.add_imports: Setting = setting(add_imports)
+        self.name = name or type(self).__name__.lower()
+        self.predict = dspy.Predict(signature)
+
+    def ask(self, problem: Problem, *, iteration: int | None = None, **inputs: str) -> tuple[dspy.Prediction, Attempt]:
+        """One model call.
+
+        Args:
+            problem: The problem that the call is about.
+            iteration: Number of the call at this place; the next one where none is given.
+            **inputs: The signature's inputs.
+
+        Returns:
+            The prediction, and an attempt without execution that says where it came from.
+
+        Raises:
+            ProgramError: The stage has no model.
+            InfrastructureError: The model's server is away.
+        """
+        run = run_of(problem)
+        lm = self.language_model()
+        rollout_id = cast("int | None", lm.kwargs.get("rollout_id"))
+        place = run.next_iteration(self.name) if iteration is None else iteration
+        config: dict[str, Any] = {
+            "temperature": self.temperature.value,
+            "max_tokens": self.max_tokens.value,
+            "seed": run.seed(self.name, place, rollout_id),
+        }
+        if self.top_p.value is not None:
+            config["top_p"] = self.top_p.value
+        stub = problem.prompt if problem.entry_point and f"def {problem.entry_point}(" in problem.prompt else ""
+        adapter = CodeAdapter(entry_point=problem.entry_point, stub=stub, add_imports=self.add_imports.value)
+        with use_run(run), collect_calls() as calls, dspy.context(adapter=adapter, lm=lm), unwrapped():
+            prediction = self.predict(lm=lm, config=config, **inputs)
+        last = calls[-1] if calls else None
+        attempt = Attempt(
+            code=str(prediction.get("code") or ""),
+            stage=self.name,
+            iteration=place,
+            model=last.model if last else str(lm.model),
+            sampling=last.sampling if last else config,
+            seed=last.seed if last else config["seed"],
+            usage=sum((c.usage for c in calls), Usage()),
+            truncated=any(c.truncated for c in calls),
+            flags=tuple(f for c in calls for f in c.flags),
+            call_keys=tuple(c.key for c in calls),
+        )
+        return prediction, attempt
+
+    def language_model(self) -> dspy.LM:
+        """The language model in force, with Greenloop's engine attached.
+
+        Raises:
+            ProgramError: Neither the stage nor `dspy.configure` names one.
+        """
+        chosen = self.model.value or self.predict.lm or dspy.settings.lm
+        if chosen is None:
+            raise ProgramError(
+                f"{type(self).__name__} has no model: give it model=\"ollama:NAME\", or call dspy.configure(lm=…)"
+            )
+        return language_model(chosen)
+
+
+def run_of(problem: Problem) -> Run:
+    """The run that a stage's call belongs to.
+
+    Inside `gl.Program` and in scoring that is the run under way. A plain `dspy.Module` called directly has none:
+    its calls then share a run per (root module, thread, problem), so that a loop draws afresh in each iteration.
+
+    Raises:
+        ProgramError: It is not a `Problem`.
+    """
+    if not isinstance(problem, Problem):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ProgramError(f"a program is called with problem=task.problem, not with a {type(problem).__name__}")
+    active = current_run()
+    if active is not None:
+        return active
+    callers = cast("list[dspy.Module]", dspy.settings.caller_modules or [])
+    session = current_session()
+    if not callers:
+        return session.open_run(problem.digest, task_id=problem.task_id)
+    with _fallback_lock:
+        runs = _fallback_runs.setdefault(callers[0], {})
+        key = (threading.get_ident(), problem.digest)
+        run = runs.get(key)
+        if run is None or run.session is not session:
+            run = runs[key] = session.open_run(problem.digest, task_id=problem.task_id)
+        return run
+
+
+@contextmanager
+def open_run(problem: Problem) -> Iterator[Run]:
+    """The run under way, or a fresh one for the length of the `with` block."""
+    if not isinstance(problem, Problem):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ProgramError(f"a program is called with problem=task.problem, not with a {type(problem).__name__}")
+    active = current_run()
+    if active is not None:
+        yield active
+        return
+    run = current_session().open_run(problem.digest, task_id=problem.task_id)
+    with use_run(run):
+        yield run
+
+
+def trajectory_of(run: Run, code: str) -> Trajectory:
+    """The run so far as a trajectory; the newest attempt with this code is the chosen one."""
+    attempts = tuple(run.attempts)
+    matching = [i for i, attempt in enumerate(attempts) if attempt.code == code]
+    chosen = matching[-1] if matching else None
+    return Trajectory(run.task_id, run.replicate, attempts, chosen, run.usage())

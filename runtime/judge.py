@@ -1,0 +1,32 @@
+"""Running a candidate in a session: the sandbox, with executions stored by content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import SandboxError
+from .execution import Candidate, Execution, Limits
+from .run import Session
+
+
+def run_candidate(session: Session, candidate: Candidate, tests: Sequence[str], limits: Limits) -> Execution:
+    """Run a candidate on tests in the session's sandbox; the same content is run once.
+
+    Timeouts are stored too: a repeat costs as long as the limit. A sandbox error is never stored.
+
+    Raises:
+        SandboxError: The sandbox itself failed; the candidate was not judged.
+    """
+    if not candidate.code.strip():
+        return Execution("no_code", message="the answer held no code", tests_total=len(tests))
+    from .sandbox import execution_key
+
+    key = execution_key(candidate, tests, limits, session.sandbox.tier)
+    stored = session.store.execution(key)
+    if stored is not None:
+        return Execution.from_json(stored)
+    execution = session.sandbox.run(candidate, tests, limits)
+    if execution.outcome == "sandbox_error":
+        raise SandboxError(f"the sandbox failed, nothing was judged: {execution.message}")
+    session.store.put_execution(key, execution.to_json())
+    return execution
