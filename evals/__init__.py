@@ -1,0 +1,1 @@
+"""Benchmarks, scoring, statistics, experiments, comparison, report."""

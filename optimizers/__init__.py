@@ -1,0 +1,1 @@
+"""The Optuna tuner, the NEAT-like search; evidence and what they share."""
