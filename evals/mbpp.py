@@ -1,0 +1,79 @@
+"""Sanitized MBPP: 427 small functions asked for in a sentence (Austin et al. 2021, arXiv 2108.07732).
+
+All four splits: ids 2 to 4 are the usual few-shot examples, 11 to 510 the test split (257 tasks). The first
+assert is the visible test, the others (two or more) are hidden.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+
+from ..runtime.task import Task
+from .download import Record, Source
+
+SOURCE = Source(
+    name="mbpp",
+    url="https://raw.githubusercontent.com/google-research/google-research/master/mbpp/sanitized-mbpp.json",
+    filenames=("sanitized-mbpp.json", "sanitized-mbpp.json.gz"),
+    sha256="0a699546e9e40b657bfd6bdaf9ecd330bd590ecc8e0602e9cb0ef85cd41d6e16",
+)
+
+KNOWN_FLAWED = frozenset(f"MBPP/{number}" for number in (180, 276, 310, 312, 313, 436, 438, 461, 493))
+"""Tasks of the full set whose tests are known to be flawed; those in the sanitized set are kept (six are)."""
+
+
+def to_tasks(records: list[Record]) -> list[Task]:
+    """Sanitized MBPP's records as tasks, in their order."""
+    return [to_task(record) for record in records]
+
+
+def to_task(record: Record) -> Task:
+    """One record as a task: the sentence as prompt, first assert visible, others hidden.
+
+    Example:
+        >>> task = to_task({"task_id": 1, "prompt": "Add one.", "code": "def inc(n): return n + 1",
+        ...                 "test_imports": [], "test_list": ["assert inc(1) == 2", "assert inc(2) == 3"]})
+        >>> task.entry_point, task.hidden_tests
+        ('inc', ('assert inc(2) == 3',))
+    """
+    visible, *hidden = [test.strip() for test in record["test_list"]]
+    code = record["code"].replace("\r\n", "\n")
+    reference = ast.parse(code)
+    used = {
+        node.id
+        for test in record["test_list"]
+        for node in ast.walk(ast.parse(test))
+        if isinstance(node, ast.Name)
+    }
+    defined = [node.name for node in reference.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    entry_point = next(name for name in defined if name in used)
+    imports = [
+        *record["test_imports"],
+        *_imports_for(used - {entry_point}, reference, record["test_imports"]),
+    ]
+    return Task(
+        task_id=f"MBPP/{record['task_id']}",
+        prompt=record["prompt"],
+        entry_point=entry_point,
+        preamble="\n".join(imports) + "\n" if imports else "",
+        visible_tests=[visible],
+        hidden_tests=hidden,
+        reference=code,
+    )
+
+
+def _imports_for(names: set[str], reference: ast.Module, given: list[str]) -> list[str]:
+    """The reference's imports that the tests assume and `test_imports` lacks (``sys`` in task 596)."""
+    missing = {name for name in names if not hasattr(builtins, name)} - _bound(ast.parse("\n".join(given)))
+    return [
+        ast.unparse(node)
+        for node in reference.body
+        if isinstance(node, (ast.Import, ast.ImportFrom)) and _bound(ast.Module([node], [])) & missing
+    ]
+
+
+def _bound(module: ast.Module) -> set[str]:
+    """Names that the module's imports bind."""
+    imports = [node for node in module.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    return {(alias.asname or alias.name).split(".")[0] for node in imports for alias in node.names}
