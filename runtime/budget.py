@@ -36,6 +36,21 @@ class Budget(BaseModel):
     calls: int | None = Field(default=None, gt=0)
     n_trials: int | None = Field(default=None, gt=0)
 
+    def part(self, share: float) -> Budget:
+        """This share (0–1] of what may be spent on calls; the number of trials stays.
+
+        Example:
+            >>> Budget(tokens=1000).part(0.6).tokens
+            600
+        """
+        return Budget(
+            tokens=self.tokens and max(1, int(self.tokens * share)),
+            model_seconds=self.model_seconds and self.model_seconds * share,
+            timeout_s=self.timeout_s and self.timeout_s * share,
+            calls=self.calls and max(1, int(self.calls * share)),
+            n_trials=self.n_trials,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -78,6 +93,10 @@ class Meter:
     paid. Only the paid account is held against the budget; only the as-if account goes into evidence.
     A call's largest cost is reserved before it starts, so that a budget is kept and not overrun.
 
+    Args:
+        budget: What may be paid; without one there is no limit.
+        paid: What was paid before, by an earlier process of the same search.
+
     Example:
         >>> meter = Meter(Budget(calls=1))
         >>> with meter.reserve(tokens=10) as settle:
@@ -86,10 +105,10 @@ class Meter:
         7
     """
 
-    def __init__(self, budget: Budget | None = None) -> None:
+    def __init__(self, budget: Budget | None = None, *, paid: Usage | None = None) -> None:
         self.budget = budget or Budget()
         self._lock = threading.Lock()
-        self._paid = Usage()
+        self._paid = paid or Usage()
         self._as_if = Usage()
         self._reserved_tokens = 0
         self._reserved_calls = 0

@@ -1,0 +1,318 @@
+"""Scoring: program × tasks × replicates, resumable, an outage never a score.
+
+Every call and every execution is stored by content, so a rerun of the same scoring repeats none of them; the ledger
+gets one row per (program, task, replicate).
+"""
+
+from __future__ import annotations
+
+import contextvars
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import Any
+
+import dspy
+
+from ..errors import GreenloopError, ProgramError, TaskError
+from ..modules.blueprint import program_digest
+from ..modules.stage import trajectory_of
+from ..runtime.attempt import Trajectory
+from ..runtime.budget import Usage
+from ..runtime.problem import Steering
+from ..runtime.run import Session, current_session, use_run
+from ..runtime.task import Task
+from .check import check, solved
+from .figures import Figure
+
+Metric = Callable[..., Any]
+"""DSPy's convention: metric(example, pred, trace=None) → bool or number."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScore:
+    """What one (task, replicate) yielded.
+
+    Attributes:
+        task_id: The task's name.
+        replicate: Number of the replicate.
+        score: The metric's value; 1.0 or 0.0 for `gl.solved`.
+        outcome: Outcome on all tests of the task.
+        steering_outcome: Outcome on the tests that steered, of the code that was returned.
+        trajectory: The attempts.
+    """
+
+    task_id: str
+    replicate: int
+    score: float
+    outcome: str
+    steering_outcome: str
+    trajectory: Trajectory
+
+    @property
+    def usage(self) -> Usage:
+        """As-if compute."""
+        return self.trajectory.usage
+
+    @property
+    def false_green(self) -> bool:
+        """Passed the tests that steered, and is not solved."""
+        return self.steering_outcome == "passed" and self.outcome != "passed"
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """All (task, replicate) scores of one program.
+
+    Attributes:
+        program: The program's content hash.
+        steering: Which tests steered.
+        tier: The sandbox tier that judged.
+        models: Name to digest of every model that was called.
+        items: The scores, by task and replicate.
+        simulated: A simulated model had a part in it.
+    """
+
+    program: str
+    steering: Steering
+    tier: str
+    models: dict[str, str]
+    items: tuple[TaskScore, ...]
+    simulated: bool = False
+
+    def by_task(self) -> dict[str, list[float]]:
+        """Task to its scores over replicates."""
+        table: dict[str, list[float]] = {}
+        for item in self.items:
+            table.setdefault(item.task_id, []).append(item.score)
+        return table
+
+    @property
+    def mean(self) -> float:
+        """Mean over tasks of the mean over replicates."""
+        table = self.by_task()
+        return sum(sum(s) / len(s) for s in table.values()) / len(table)
+
+    def usage(self) -> Usage:
+        """As-if compute of everything, added up."""
+        return sum((item.usage for item in self.items), Usage())
+
+    def figure(self, level: float = 0.95) -> Figure:
+        """The scores as one honest figure: n, replicates, interval, as-if compute, steering, tier, models."""
+        return Figure.from_outcomes(
+            self.by_task(),
+            level=level,
+            usage=self.usage(),
+            steering=self.steering,
+            tier=self.tier,
+            models=self.models,
+            unverified=sum(i.steering_outcome == "unverified" for i in self.items),
+            truncated=sum(a.truncated for i in self.items for a in i.trajectory.attempts),
+            false_green=sum(i.false_green for i in self.items),
+            green=sum(i.steering_outcome == "passed" for i in self.items),
+            simulated=self.simulated,
+        )
+
+    def merged(self, other: Scores) -> Scores:
+        """These scores and more replicates of the same program."""
+        return replace(self, items=self.items + other.items, models={**self.models, **other.models})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a scoring is.
+
+    Attributes:
+        done: (task, replicate) pairs finished.
+        total: Pairs in all.
+        score_sum: Sum of the scores so far.
+        usage: As-if compute so far.
+        paid: What this process paid in the session so far.
+        elapsed_s: Wall seconds since the start.
+        left_s: Wall seconds left at the rate so far; None at the start.
+    """
+
+    done: int
+    total: int
+    score_sum: float
+    usage: Usage
+    paid: Usage
+    elapsed_s: float
+    left_s: float | None
+
+
+def score(
+    program: dspy.Module,
+    tasks: Sequence[Task],
+    *,
+    replicates: int = 1,
+    first_replicate: int = 0,
+    oracle: bool = False,
+    metric: Metric = solved,
+    concurrency: int = 4,
+    executor: Executor | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    stop_early: Callable[[list[TaskScore]], bool] | None = None,
+) -> Scores:
+    """Score a program on tasks in the session in force.
+
+    Args:
+        program: Any DSPy module with `forward(problem)` whose prediction has `code`.
+        tasks: What to score on; each needs at least one test.
+        replicates: How often each task is run, with other seeds.
+        first_replicate: Number of the first replicate: other numbers are fresh draws.
+        oracle: Let the hidden tests steer too, as the paper does; stamped on the figure.
+        metric: DSPy metric; `gl.solved` counts tasks whose tests all pass.
+        concurrency: Runs at once; the engine limits calls to what an endpoint serves.
+        executor: Runs the work; threads of its own where none is given.
+        on_progress: Called after each (task, replicate), from the calling thread.
+        stop_early: Called with the scores so far; True ends the scoring with those.
+
+    Returns:
+        The scores.
+
+    Raises:
+        TaskError: There are no tasks, or one has no test.
+        InfrastructureError: A model's server or the sandbox failed for good; what was paid for is stored, and the
+            same call goes on where it ended.
+        ProgramError: The program raised.
+        BudgetExhausted: The session's budget is spent.
+    """
+    _validate(tasks, replicates)
+    session = current_session()
+    steering: Steering = "oracle" if oracle else "visible"
+    digest = program_digest(program)
+    jobs = [(task, r) for r in range(first_replicate, first_replicate + replicates) for task in tasks]
+    scores: list[TaskScore] = []
+    models: dict[str, str] = {}
+    started = time.monotonic()
+    own = executor is None
+    pool = executor or ThreadPoolExecutor(max_workers=max(1, concurrency), thread_name_prefix="greenloop-score")
+    queue = iter(jobs)
+    pending: set[Future[tuple[TaskScore, dict[str, str]]]] = set()
+    try:
+        pending |= _submit(pool, queue, concurrency, session, program, digest, steering, metric)
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                item, used = future.result()
+                scores.append(item)
+                models.update(used)
+                if on_progress is not None:
+                    on_progress(_progress(scores, len(jobs), session, started))
+            if stop_early is not None and stop_early(scores):
+                break
+            pending |= _submit(pool, queue, len(done), session, program, digest, steering, metric)
+    finally:
+        for future in pending:
+            future.cancel()
+        if own:
+            pool.shutdown(wait=True, cancel_futures=True)
+    order = {(task.task_id, r): i for i, (task, r) in enumerate(jobs)}
+    scores.sort(key=lambda s: order[s.task_id, s.replicate])
+    simulated = any(name.startswith("simulated") for name in models)
+    return Scores(digest, steering, session.sandbox.tier, models, tuple(scores), simulated)
+
+
+def score_one(
+    session: Session,
+    program: dspy.Module,
+    digest: str,
+    task: Task,
+    replicate: int,
+    steering: Steering,
+    metric: Metric = solved,
+) -> tuple[TaskScore, dict[str, str]]:
+    """Run one program on one task once, judge the result on all tests, and write the ledger.
+
+    Returns:
+        The score, and name to digest of the models that were called.
+    """
+    problem = task.problem_for(steering)
+    run = session.open_run(problem.digest, replicate, task.task_id)
+    with use_run(run):
+        try:
+            prediction = program(problem=problem)
+        except GreenloopError:
+            raise
+        except Exception as error:
+            raise ProgramError(
+                f"the program raised {type(error).__name__} on task {task.task_id}: {error}"
+            ) from error
+        code = getattr(prediction, "code", None)
+        if not isinstance(code, str):
+            raise ProgramError(f"the program returned no code for task {task.task_id}: return dspy.Prediction(code=…)")
+        trajectory = trajectory_of(run, code)
+        verdict = check(task, code, tests="all")
+        value = float(metric(task, prediction))
+    chosen = trajectory.best
+    steered = chosen.execution.outcome if chosen and chosen.execution else "unverified"
+    item = TaskScore(task.task_id, replicate, value, verdict.outcome, steered, trajectory)
+    session.store.record_run(
+        {
+            "program": digest,
+            "task_id": task.task_id,
+            "task_digest": task.digest,
+            "replicate": replicate,
+            "steering": steering,
+            "seed": session.seed,
+            "score": value,
+            "outcome": verdict.outcome,
+            "steering_outcome": steered,
+            "chosen": trajectory.chosen,
+            "verdict": verdict.to_json(),
+            "usage": trajectory.usage.to_json(),
+        },
+        [attempt.to_json() for attempt in trajectory.attempts],
+    )
+    return item, {call.model: call.digest for call in run.calls}
+
+
+def _submit(
+    pool: Executor,
+    queue: Iterator[tuple[Task, int]],
+    count: int,
+    session: Session,
+    program: dspy.Module,
+    digest: str,
+    steering: Steering,
+    metric: Metric,
+) -> set[Future[tuple[TaskScore, dict[str, str]]]]:
+    """Hand the next `count` jobs to the pool, each in a copy of this context (DSPy's settings travel along)."""
+    submitted: set[Future[tuple[TaskScore, dict[str, str]]]] = set()
+    for _ in range(count):
+        job = next(queue, None)
+        if job is None:
+            break
+        context = contextvars.copy_context()
+        submitted.add(pool.submit(context.run, score_one, session, program, digest, *job, steering, metric))
+    return submitted
+
+
+def _progress(scores: list[TaskScore], total: int, session: Session, started: float) -> Progress:
+    elapsed = time.monotonic() - started
+    done = len(scores)
+    return Progress(
+        done=done,
+        total=total,
+        score_sum=sum(s.score for s in scores),
+        usage=sum((s.usage for s in scores), Usage()),
+        paid=session.meter.paid,
+        elapsed_s=elapsed,
+        left_s=elapsed / done * (total - done) if done else None,
+    )
+
+
+def _validate(tasks: Sequence[Task], replicates: int) -> None:
+    if not tasks:
+        raise TaskError("there are no tasks to score on")
+    if replicates < 1:
+        raise TaskError(f"replicates must be at least 1, got {replicates}")
+    bare = [t.task_id for t in tasks if not t.hidden_tests and not t.problem.visible_tests]
+    if bare:
+        raise TaskError(f"{len(bare)} task(s) have no test and cannot be scored: {', '.join(bare[:5])}")
+    ids = [t.task_id for t in tasks]
+    if len(set(ids)) != len(ids):
+        raise TaskError("two tasks bear the same task_id")
+

@@ -1,0 +1,66 @@
+"""The search space of a program: its knobs, as Optuna suggests them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import dspy
+import optuna
+
+from ..errors import UsageError
+from ..modules.knobs import Choice, Float, Int, Knob, knobs, label, to_plain
+
+
+def space(program: dspy.Module) -> dict[str, Knob]:
+    """Every knob of the program that has more than one value, by path.
+
+    Raises:
+        UsageError: There is none: nothing can be tuned.
+    """
+    found = {path: knob for path, knob in knobs(program).items() if knob.size > 1}
+    if not found:
+        raise UsageError(
+            "the program has no knobs to tune: give a stage gl.Choice, gl.Int or gl.Float in place of a value, "
+            "as in gl.Generate(temperature=gl.Float(0, 1))"
+        )
+    return found
+
+
+def suggest(trial: optuna.Trial, found: dict[str, Knob]) -> dict[str, Any]:
+    """A value for each knob, as Optuna's names and plain values (a `Choice` by its label)."""
+    values: dict[str, Any] = {}
+    for path, knob in found.items():
+        if isinstance(knob, Choice):
+            values[path] = trial.suggest_categorical(path, knob.labels)
+        elif isinstance(knob, Int):
+            values[path] = trial.suggest_int(path, knob.low, knob.high, step=knob.step, log=knob.log)
+        elif isinstance(knob, Float):
+            values[path] = trial.suggest_float(path, knob.low, knob.high, step=knob.step, log=knob.log)
+    return values
+
+
+def plain_values(found: dict[str, Knob], *, default: bool = False) -> dict[str, Any]:
+    """The knobs' values (or defaults) as Optuna's plain values."""
+    values: dict[str, Any] = {}
+    for path, knob in found.items():
+        value = knob.default if default else knob.value
+        values[path] = label(value) if isinstance(knob, Choice) else value
+    return values
+
+
+def with_values(program: dspy.Module, values: dict[str, Any]) -> dspy.Module:
+    """A deep copy of the program with these values in its knobs."""
+    copy = program.deepcopy()
+    own = knobs(copy)
+    for path, value in values.items():
+        own[path].value = value
+    return copy
+
+
+def space_digest_data(found: dict[str, Knob]) -> str:
+    """The space as text, for the name of a study."""
+    return json.dumps(
+        {path: {**knob.dump_state(), "value": None, "default": to_plain(knob.default)} for path, knob in found.items()},
+        sort_keys=True,
+    )

@@ -1,0 +1,318 @@
+"""The Optuna tuner: search on one part of the tasks, replicate finalists, confirm the one choice on locked tasks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, cast
+
+import dspy
+import optuna
+
+from ..errors import BudgetExhausted, ProgramError, UsageError
+from ..evals.check import solved
+from ..evals.evidence import Evidence, Finalist
+from ..evals.figures import Comparison, Figure
+from ..evals.scoring import Metric, Progress, Scores, score
+from ..modules.knobs import Knob
+from ..runtime.budget import Budget, Meter
+from ..runtime.run import Session, use_session
+from ..runtime.store import Store, open_store
+from ..runtime.task import Task
+from ..runtime.versions import versions
+from .space import plain_values, space, suggest, with_values
+from .study import book_spent, finished, open_study, spent_before, study_name, take_over_stale_trials
+
+_SEARCH_SHARE = 0.6
+_DEFAULT_TRIALS = 20
+_MOST_TRIALS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TunerProgress:
+    """How far a search is.
+
+    Attributes:
+        phase: "search", "finalists" or "confirm".
+        step: Number of the configuration in this phase, from 1.
+        steps: Configurations of this phase.
+        settings: The values being scored.
+        best: Best score of the search so far; inflated by selection.
+        scoring: How far this configuration is.
+    """
+
+    phase: str
+    step: int
+    steps: int
+    settings: dict[str, Any]
+    best: float | None
+    scoring: Progress
+
+
+class OptunaTuner:
+    """Finds values for every knob of a program with Optuna's TPE, under a budget, and says what is shown.
+
+    The search and its finalists see the train tasks only. The single chosen program is confirmed once on the
+    validation tasks, beside the untuned program as a yardstick; no other configuration ever sees them. A rerun of the
+    same command goes on with the same study and pays for no stored call again.
+
+    Args:
+        budget: What may be paid; 60 % of it are the search's. Without any limit 20 configurations are tried.
+        store: SQLAlchemy URL of cache, ledger and study, or an open store.
+        metric: DSPy metric, `gl.solved` by default.
+        seed: Seed of the search and of everything drawn.
+        finalists: How many of the best configurations are run again on fresh replicates, beside the defaults.
+        replicates: Fresh replicates of finalists and of the confirmation.
+        sampler: Any Optuna sampler; seeded TPE without one.
+        study: Name of the study; made from the content of program, space, tasks and seed without one.
+        oracle: Let hidden tests steer too; stamped on every figure.
+        concurrency: Runs at once.
+        on_progress: Called after each scored task.
+
+    Attributes:
+        study: The `optuna.Study`, once `compile` has run.
+
+    Example:
+        >>> tuner = OptunaTuner(budget=Budget(n_trials=10), store="sqlite://")
+        >>> tuned = tuner.compile(program, trainset=train, valset=val)    # doctest: +SKIP
+        >>> print(tuned.evidence)                                          # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        budget: Budget | None = None,
+        store: str | Store = "sqlite:///greenloop.db",
+        metric: Metric = solved,
+        seed: int = 0,
+        finalists: int = 3,
+        replicates: int = 2,
+        sampler: optuna.samplers.BaseSampler | None = None,
+        study: str | None = None,
+        oracle: bool = False,
+        concurrency: int = 4,
+        on_progress: Callable[[TunerProgress], None] | None = None,
+    ) -> None:
+        if finalists < 1 or replicates < 1:
+            raise UsageError("finalists and replicates must be at least 1")
+        self.budget = budget or Budget()
+        self.store = store
+        self.metric = metric
+        self.seed = seed
+        self.finalists = finalists
+        self.replicates = replicates
+        self.sampler = sampler
+        self.study_name = study
+        self.oracle = oracle
+        self.concurrency = concurrency
+        self.on_progress = on_progress
+        self._study: optuna.Study | None = None
+
+    @property
+    def study(self) -> optuna.Study:
+        """The plain Optuna study.
+
+        Raises:
+            ProgramError: `compile` has not run yet.
+        """
+        if self._study is None:
+            raise ProgramError("the tuner has no study before compile() has run")
+        return self._study
+
+    def compile(
+        self, program: dspy.Module, *, trainset: Sequence[Task], valset: Sequence[Task] | None = None
+    ) -> dspy.Module:
+        """Tune a program.
+
+        Args:
+            program: Any DSPy module that holds knobs; it is left as it is.
+            trainset: Tasks that the search and its finalists see.
+            valset: Tasks for the one confirmation; without them the verdict is "not confirmed".
+
+        Returns:
+            A new program with the chosen values and `.evidence`.
+
+        Raises:
+            UsageError: The program has no knobs, or a task is in both sets.
+            InfrastructureError: A model or the store is away; the same call goes on later.
+            BudgetExhausted: The budget did not reach for a single configuration.
+        """
+        found = space(program)
+        _apart(trainset, valset or ())
+        store = open_store(self.store) if isinstance(self.store, str) else self.store
+        name = self.study_name or study_name(program, found, trainset, self.seed)
+        study = open_study(store.url, name, self.sampler or optuna.samplers.TPESampler(seed=self.seed))
+        self._study = study
+        if self.sampler is None:
+            study.sampler = optuna.samplers.TPESampler(seed=self.seed + len(finished(study)))
+        take_over_stale_trials(study)
+        meter = Meter(self.budget.part(_SEARCH_SHARE), paid=spent_before(study))
+        with use_session(Session(store, seed=self.seed, meter=meter)):
+            try:
+                search = _Search(self, program, found, list(trainset), meter, study)
+                search.run()
+                meter.budget = self.budget
+                values, runs = search.choose()
+                return search.confirm(values, runs, list(valset or ()), store.url, name)
+            finally:
+                book_spent(study, meter.paid)
+
+
+class _Search:
+    """One run of the tuner: what its phases share."""
+
+    def __init__(
+        self,
+        tuner: OptunaTuner,
+        program: dspy.Module,
+        found: dict[str, Knob],
+        tasks: list[Task],
+        meter: Meter,
+        study: optuna.Study,
+    ) -> None:
+        self.tuner, self.program, self.found, self.meter, self.study = tuner, program, found, meter, study
+        self.tasks = sorted(tasks, key=lambda t: t.task_id)
+        random.Random(tuner.seed).shuffle(self.tasks)
+        self.defaults = plain_values(found, default=True)
+        self.size = 1.0
+        for knob in found.values():
+            self.size *= knob.size
+
+    def run(self) -> None:
+        """Try configurations until the budget's share, the number of trials or the space is used up."""
+        limit = self._limit()
+        if not self.study.get_trials(deepcopy=False):
+            self.study.enqueue_trial(self.defaults)
+        while len(finished(self.study)) < limit and len(self._results()) < self.size:
+            trial = self.study.ask()
+            values = suggest(trial, self.found)
+            try:
+                scores = self._score(values, self.tasks, "search", len(finished(self.study)) + 1, limit)
+            except BudgetExhausted:
+                self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                if not finished(self.study):
+                    raise
+                return
+            except BaseException:
+                self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                self.study.enqueue_trial(values)
+                raise
+            trial.set_user_attr("figure", scores.figure().model_dump(mode="json"))
+            self.study.tell(trial, scores.mean)
+            book_spent(self.study, self.meter.paid)
+
+    def choose(self) -> tuple[dict[str, Any], list[tuple[dict[str, Any], float, Scores]]]:
+        """Run the best configurations again on fresh replicates of the train tasks; the best of these is chosen."""
+        results = self._results()
+        ranked = sorted(results, key=lambda r: -r[1])[: self.tuner.finalists]
+        if not any(values == self.defaults for values, _ in ranked):
+            ranked += [r for r in results if r[0] == self.defaults]
+        runs: list[tuple[dict[str, Any], float, Scores]] = []
+        for step, (values, rate) in enumerate(ranked, 1):
+            try:
+                scores = self._score(values, self.tasks, "finalists", step, len(ranked), fresh=True)
+            except BudgetExhausted:
+                break
+            runs.append((values, rate, scores))
+        if not runs:
+            return ranked[0][0], []
+        best = max(runs, key=lambda r: (r[2].mean, -r[2].usage().tokens))
+        return best[0], runs
+
+    def confirm(
+        self,
+        values: dict[str, Any],
+        runs: list[tuple[dict[str, Any], float, Scores]],
+        locked: list[Task],
+        url: str,
+        name: str,
+    ) -> dspy.Module:
+        """Score the chosen program once on the locked tasks, beside the defaults, and stamp it with the evidence."""
+        chosen: Figure | None = None
+        baseline: Figure | None = None
+        comparison: Comparison | None = None
+        verdict = "not confirmed: there were no validation tasks"
+        if locked:
+            try:
+                mine = self._score(values, locked, "confirm", 1, 2)
+                chosen = mine.figure()
+                verdict = "not shown better than the defaults: the defaults themselves were chosen"
+                if values != self.defaults:
+                    other = self._score(self.defaults, locked, "confirm", 2, 2)
+                    baseline = other.figure()
+                    comparison = Comparison.paired(
+                        mine.by_task(), other.by_task(), name="tuned", other="the defaults", seed=self.tuner.seed
+                    )
+                    verdict = comparison.verdict
+            except BudgetExhausted as spent:
+                verdict = f"not confirmed: {spent}"
+        tuned = with_values(self.program, values)
+        search_rate = {repr(v): r for v, r in self._results()}.get(repr(values), 0.0)
+        cast("Any", tuned).evidence = Evidence(
+            verdict=verdict,
+            confirmed=chosen,
+            baseline=baseline,
+            comparison=comparison,
+            settings=values,
+            finalists=tuple(Finalist(settings=v, search_rate=r, figure=s.figure()) for v, r, s in runs),
+            trials=len(finished(self.study)),
+            search_rate=search_rate,
+            paid=self.meter.paid.to_json(),
+            as_if=self.meter.as_if.to_json(),
+            seed=self.tuner.seed,
+            study=name,
+            store=url.split("@")[-1],
+            tasks={
+                "tuned": [f"{t.task_id} {t.digest}" for t in self.tasks],
+                "validation": [f"{t.task_id} {t.digest}" for t in locked],
+            },
+            versions=versions(),
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        )
+        cast("Any", tuned)._compiled = True
+        return tuned
+
+    def _score(
+        self, values: dict[str, Any], tasks: list[Task], phase: str, step: int, steps: int, *, fresh: bool = False
+    ) -> Scores:
+        best = max((r for _, r in self._results()), default=None)
+
+        def tell(progress: Progress) -> None:
+            if self.tuner.on_progress is not None:
+                self.tuner.on_progress(TunerProgress(phase, step, steps, values, best, progress))
+
+        return score(
+            with_values(self.program, values),
+            tasks,
+            replicates=1 if phase == "search" else self.tuner.replicates,
+            first_replicate=1 if fresh else 0,
+            oracle=self.tuner.oracle,
+            metric=self.tuner.metric,
+            concurrency=self.tuner.concurrency,
+            on_progress=tell,
+        )
+
+    def _results(self) -> list[tuple[dict[str, Any], float]]:
+        """Distinct configurations with their mean search score, in the order of their first trial."""
+        pooled: dict[str, tuple[dict[str, Any], list[float]]] = {}
+        for trial in finished(self.study):
+            if trial.value is not None:
+                values = {path: trial.params[path] for path in self.found}
+                pooled.setdefault(repr(values), (values, []))[1].append(trial.value)
+        return [(values, sum(rates) / len(rates)) for values, rates in pooled.values()]
+
+    def _limit(self) -> int:
+        if self.tuner.budget.n_trials is not None:
+            return self.tuner.budget.n_trials
+        limited = self.tuner.budget.model_dump(exclude_none=True)
+        return _MOST_TRIALS if limited else _DEFAULT_TRIALS
+
+
+def _apart(trainset: Sequence[Task], valset: Sequence[Task]) -> None:
+    if not trainset:
+        raise UsageError("trainset is empty: there is nothing to tune on")
+    both = {t.digest for t in trainset} & {t.digest for t in valset}
+    if both:
+        raise UsageError(f"{len(both)} task(s) stand in trainset and valset: split them with gl.split")
