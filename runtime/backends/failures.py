@@ -1,0 +1,80 @@
+"""What went wrong with a call, as one line that says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ...errors import GreenloopError, ModelTimeout, ModelUnavailable, ProgramError, UnknownModel
+from ..model_spec import ModelSpec
+
+
+class PromptTooLong(ProgramError):
+    """The prompt, with room for the answer, does not fit into the model's context."""
+
+
+class Stalled(Exception):
+    """No piece of the answer came within the stall limit."""
+
+
+def away(spec: ModelSpec) -> str:
+    """One line: the server does not answer, and what to run."""
+    if spec.backend == "ollama":
+        return f"Ollama does not answer at {spec.api_base}: start it with `ollama serve`"
+    if spec.backend == "embedded":
+        return f"the embedded server of {spec.name} has stopped: run the command again"
+    return (
+        f"{spec.name}: no server answers at {spec.api_base or 'the provider'}: start it, or check the address"
+    )
+
+
+def not_there(spec: ModelSpec) -> str:
+    """One line: the server does not have the model, and what to run."""
+    if spec.backend == "ollama":
+        return f"Ollama has no model {spec.short_name!r}: fetch it with `ollama pull {spec.short_name}`"
+    return f"{spec.name}: the server at {spec.api_base or 'the provider'} has no model {spec.short_name!r}"
+
+
+def translate(error: BaseException, spec: ModelSpec) -> GreenloopError:
+    """An error of litellm, httpx or asyncio as one of ours.
+
+    Returns:
+        ModelTimeout, UnknownModel, PromptTooLong or, for everything else, ModelUnavailable.
+    """
+    if isinstance(error, GreenloopError):
+        return error
+    options = spec.options
+    if isinstance(error, Stalled):
+        return ModelTimeout(f"{spec.name} gave no token for {options.stall_s:g} s (stall_s)")
+    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
+        return ModelTimeout(f"{spec.name} took longer than {options.timeout_s:g} s (timeout_s)")
+    kind = type(error).__name__
+    text = " ".join(str(error).split())
+    lowered = text.lower()
+    if (
+        "exceed_context_size" in lowered
+        or "context length" in lowered
+        or kind == "ContextWindowExceededError"
+    ):
+        return PromptTooLong(
+            f"{spec.name}: the prompt does not fit into the context; raise num_ctx or shorten the prompt ({_tail(text)})"
+        )
+    if kind == "NotFoundError" or ("not found" in lowered and "model" in lowered):
+        return UnknownModel(not_there(spec))
+    if kind == "Timeout":
+        return ModelTimeout(f"{spec.name} took longer than {options.timeout_s:g} s (timeout_s)")
+    if kind in ("AuthenticationError", "PermissionDeniedError"):
+        return ModelUnavailable(f"{spec.name}: the server refuses the key; set it with api_key")
+    refused = (
+        "connection refused",
+        "connect call failed",
+        "cannot connect",
+        "connection error",
+        "all connection",
+    )
+    if any(r in lowered for r in refused):
+        return ModelUnavailable(away(spec))
+    return ModelUnavailable(f"{spec.name}: the call failed ({kind}: {_tail(text)})")
+
+
+def _tail(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

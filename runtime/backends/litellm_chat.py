@@ -1,0 +1,230 @@
+"""Chat over litellm: any server that litellm speaks to. Answers are streamed, cleaned and timed."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from ..model_spec import ModelSpec
+from .answer_text import RepetitionWatch, split_thinking, strip_escapes
+from .base import Answer, Call
+from .event_loop import wait_for
+from .failures import Stalled, translate
+
+CHARACTERS_PER_TOKEN = 3.5
+"""Rough size of a token where a server counts none: such answers carry the flag "estimated_tokens"."""
+
+
+@functools.cache
+def load_litellm() -> Any:
+    """litellm, imported quietly: no cost map is fetched, nothing is logged or reported."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("LITELLM_LOG", "ERROR")
+    import logging
+
+    import litellm
+
+    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    return litellm
+
+
+class LitellmBackend:
+    """One model behind litellm's chat interface.
+
+    Args:
+        spec: The model; `spec.model` is litellm's model string.
+    """
+
+    default_slots = 8
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is, without asking the server."""
+        return self._spec
+
+    @property
+    def slots(self) -> int:
+        """The option `slots`, else a cautious default: these servers publish no number."""
+        return self._spec.options.slots or self.default_slots
+
+    def digest(self) -> str:
+        """A digest of name and server: these servers publish none of the weights."""
+        return hashlib.sha256(f"{self._spec.model}|{self._spec.api_base or ''}".encode()).hexdigest()
+
+    def describe(self) -> ModelSpec:
+        """The spec with its digest."""
+        return self._spec.model_copy(update={"digest": self.digest()})
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def ask(self, call: Call) -> Answer:
+        """Make one call, streamed; see `Backend.ask`."""
+        return wait_for(self.stream(call))
+
+    def arguments(self, call: Call) -> dict[str, Any]:
+        """What litellm is called with for `call`, beyond model, messages and transport."""
+        sampling = dict(call.sampling)
+        plain = ("temperature", "top_p", "max_tokens", "stop", "presence_penalty", "frequency_penalty")
+        given = {name: sampling.pop(name) for name in plain if sampling.get(name) is not None}
+        think = sampling.pop("think", None)
+        sampling.pop("num_ctx", None)
+        if think is not None:
+            given["reasoning_effort"] = think if isinstance(think, str) else ("medium" if think else "none")
+        if call.response_format is not None:
+            given["response_format"] = call.response_format
+        return {**given, **sampling, "seed": call.seed, "drop_params": True}
+
+    def connection(self) -> dict[str, Any]:
+        """Where and as whom to call: api_base and key."""
+        key = self._spec.options.api_key
+        found: dict[str, Any] = {}
+        if self._spec.api_base is not None:
+            found["api_base"] = self._spec.api_base
+        if key is not None:
+            found["api_key"] = key.get_secret_value()
+        return found
+
+    async def stream(self, call: Call) -> Answer:
+        """One streamed call on the model loop, under the stall and the total limit."""
+        started = time.monotonic()
+        reading = StreamReading(call)
+        try:
+            await asyncio.wait_for(self._read(call, reading), self._spec.options.timeout_s)
+        except Exception as error:
+            if not reading.is_repetition(error):
+                raise translate(error, self._spec) from error
+        return reading.answer(time.monotonic() - started)
+
+    async def _read(self, call: Call, reading: StreamReading) -> None:
+        chunks = await self.open_stream(call)
+        iterator: AsyncIterator[Any] = aiter(chunks)
+        limit = None  # the first token may wait for the model to load: only the total limit holds
+        try:
+            while (chunk := await _next(iterator, limit)) is not None:
+                limit = self._spec.options.stall_s
+                if reading.take(chunk):
+                    break
+        finally:
+            await _close(chunks)
+
+    async def open_stream(self, call: Call) -> Any:
+        """Start the call; its chunks follow as litellm gives them."""
+        litellm = load_litellm()
+        return await litellm.acompletion(
+            model=self._spec.model,
+            messages=[dict(m) for m in call.messages],
+            stream=True,
+            stream_options={"include_usage": True},
+            timeout=self._spec.options.timeout_s,
+            num_retries=0,
+            max_retries=0,
+            cache={"no-cache": True, "no-store": True},
+            **self.connection(),
+            **self.arguments(call),
+        )
+
+
+def openai_arguments(call: Call) -> dict[str, Any]:
+    """litellm's arguments for a server of the OpenAI protocol: standard settings by name, others in the body."""
+    sampling = dict(call.sampling)
+    standard = ("temperature", "top_p", "max_tokens", "stop", "presence_penalty", "frequency_penalty")
+    given = {name: sampling.pop(name) for name in standard if sampling.get(name) is not None}
+    sampling.pop("num_ctx", None)
+    think = sampling.pop("think", None)
+    body = {name: value for name, value in sampling.items() if value is not None}
+    if think is not None:
+        body["chat_template_kwargs"] = {"enable_thinking": think is not False}
+    if body:
+        given["extra_body"] = body
+    if call.response_format is not None:
+        given["response_format"] = call.response_format
+    return {**given, "seed": call.seed}
+
+
+class StreamReading:
+    """Puts the chunks of one answer together."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._watch = RepetitionWatch()
+        self._finish = ""
+        self._usage: Any = None
+        self._repeats = False
+
+    def take(self, chunk: Any) -> bool:
+        """Take the next chunk; True where the answer has begun to repeat itself and should be ended."""
+        if getattr(chunk, "usage", None) is not None:
+            self._usage = chunk.usage
+        for choice in chunk.choices[:1]:
+            self._finish = choice.finish_reason or self._finish
+            text = choice.delta.content or ""
+            thought = getattr(choice.delta, "reasoning_content", None) or ""
+            self._text.append(text)
+            self._thinking.append(thought)
+            self._repeats = self._repeats or self._watch.feed(text or thought)
+        return self._repeats
+
+    def is_repetition(self, error: Exception) -> bool:
+        """Whether litellm itself ended the call because one chunk came a hundred times."""
+        self._repeats = self._repeats or "repeating the same chunk" in str(error)
+        return self._repeats
+
+    def answer(self, seconds: float) -> Answer:
+        """The answer so far, cleaned, with its cost."""
+        raw = "".join(self._text)
+        text, thinking = split_thinking(strip_escapes(raw))
+        thinking = "\n".join(t for t in (strip_escapes("".join(self._thinking)).strip(), thinking) if t)
+        flags: list[str] = []
+        finish = "repetition" if self._repeats else {"length": "length"}.get(self._finish, "stop")
+        if self._repeats:
+            flags.append("repetition")
+        if thinking and not text.strip():
+            flags.append("thinking_only")
+        tokens_in, tokens_out, cached = self._tokens()
+        if tokens_in is None or tokens_out is None:
+            flags.append("estimated_tokens")
+            tokens_in = round(self._call.prompt_characters / CHARACTERS_PER_TOKEN)
+            tokens_out = round((len(raw) + len("".join(self._thinking))) / CHARACTERS_PER_TOKEN)
+        return Answer(text, thinking, finish, tokens_in, tokens_out, cached, seconds, flags=tuple(flags))
+
+    def _tokens(self) -> tuple[int | None, int | None, int]:
+        usage = self._usage
+        if usage is None or self._repeats:
+            return None, None, 0
+        details = getattr(usage, "prompt_tokens_details", None)
+        return usage.prompt_tokens, usage.completion_tokens, getattr(details, "cached_tokens", None) or 0
+
+
+async def _next(iterator: AsyncIterator[Any], limit_s: float | None) -> Any:
+    """The next chunk, None at the end."""
+    try:
+        return await asyncio.wait_for(anext(iterator), limit_s)
+    except StopAsyncIteration:
+        return None
+    except asyncio.TimeoutError as error:
+        raise Stalled from error
+
+
+async def _close(chunks: Any) -> None:
+    """Close the connection, so that a server stops generating what nobody reads."""
+    inner = getattr(chunks, "completion_stream", chunks)
+    for close in (getattr(inner, "close", None), getattr(inner, "aclose", None)):
+        if close is not None:
+            result = close()
+            if asyncio.iscoroutine(result):
+                await result
+            return

@@ -1,0 +1,105 @@
+"""Any server of the OpenAI protocol at a URL of the user's: vLLM, LM Studio, llama-server, ...."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from typing import Any
+
+from ...errors import UnknownModel
+from ..model_spec import ModelSpec
+from .base import Call
+from .failures import not_there, translate
+from .litellm_chat import LitellmBackend, openai_arguments
+
+_MEMORY_S = 10.0
+"""How long what the server said of itself is taken as still true, in seconds."""
+
+
+class OpenAIServerBackend(LitellmBackend):
+    """A model on a server of the OpenAI protocol.
+
+    Args:
+        spec: "openai:MODEL@URL"; the URL with or without its "/v1".
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        base = spec.api_base or ""
+        base = (
+            base
+            if base.rsplit("/", 1)[-1].startswith("v") and base.rsplit("/", 1)[-1][1:].isdigit()
+            else f"{base}/v1"
+        )
+        super().__init__(spec.model_copy(update={"api_base": base}))
+        self._lock = threading.Lock()
+        self._known: tuple[float, dict[str, Any]] | None = None
+        self._slots = 0
+
+    @property
+    def slots(self) -> int:
+        """The option `slots`, else what llama.cpp's `/props` publishes, else a cautious default."""
+        return self._spec.options.slots or self._slots or self.default_slots
+
+    def connection(self) -> dict[str, Any]:
+        """Address and key; a server without a key is sent a placeholder, since the client insists on one."""
+        return {"api_key": "none", **super().connection()}
+
+    def arguments(self, call: Call) -> dict[str, Any]:
+        """OpenAI's settings by name, the server's own in the body."""
+        return openai_arguments(call)
+
+    def digest(self) -> str:
+        """A digest of name, server and what the server says of the model: weights are not published."""
+        model = self._model()
+        published = {k: model.get(k) for k in ("id", "root", "created_by", "meta") if model.get(k)}
+        text = f"{self._spec.model}|{self._spec.api_base}|{sorted(published.items())!r}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def describe(self) -> ModelSpec:
+        """The spec with what `/v1/models` and llama.cpp's `/props` tell."""
+        model = self._model()
+        meta = model.get("meta") or {}
+        context = meta.get("n_ctx") or model.get("max_model_len") or self._spec.options.num_ctx
+        props = self._get("props", optional=True) or {}
+        if total := props.get("total_slots"):
+            self._slots = int(total)
+        served = (props.get("default_generation_settings") or {}).get("n_ctx")
+        found = {
+            "digest": self.digest(),
+            "parameters": meta.get("n_params"),
+            "context": served or context,
+            "size_bytes": meta.get("size"),
+        }
+        return self._spec.model_copy(update=found)
+
+    def _model(self) -> dict[str, Any]:
+        """The server's own entry for the model."""
+        with self._lock:
+            if self._known and time.monotonic() - self._known[0] < _MEMORY_S:
+                return self._known[1]
+        listed = (self._get("models") or {}).get("data") or []
+        name = self._spec.short_name
+        for entry in listed:
+            if entry.get("id") == name or name in (entry.get("aliases") or []):
+                with self._lock:
+                    self._known = (time.monotonic(), entry)
+                return entry
+        raise UnknownModel(
+            f"{not_there(self._spec)}; it has {', '.join(str(e.get('id')) for e in listed) or 'none'}"
+        )
+
+    def _get(self, path: str, optional: bool = False) -> dict[str, Any] | None:
+        import httpx
+
+        base = self._spec.api_base or ""
+        url = f"{base.rsplit('/', 1)[0]}/{path}" if path == "props" else f"{base}/{path}"
+        key = self.connection()["api_key"]
+        try:
+            answer = httpx.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=10)
+            answer.raise_for_status()
+            return answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            if optional:
+                return None
+            raise translate(error, self._spec) from error

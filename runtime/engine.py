@@ -1,0 +1,249 @@
+"""The one way to a model: a DSPy engine that adds seed, stored answers, accounts, order and clear errors.
+
+A call's seed comes from the task, the replicate and the prompt's place among the run's calls, never from a trial;
+its key is its content. One key is asked once, whoever asks, and **the stored answer is the draw**: local servers do
+not repeat a seed exactly, so nothing promises that a fresh store repeats a figure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from typing import Any
+
+from dspy.lm15 import Message, Request, Response, TextPart, ThinkingPart
+from dspy.lm15 import Usage as WireUsage
+
+from ..errors import GreenloopError, ProgramError
+from .backends.base import Answer, Backend, Call
+from .backends.litellm_chat import CHARACTERS_PER_TOKEN
+from .endpoint_queue import queue_for
+from .model_spec import ModelSpec
+from .run import CallRecord, Run, Session, current_run, current_session
+
+rollout: ContextVar[int | None] = ContextVar("greenloop_rollout", default=None)
+"""DSPy's `rollout_id` of the call under way: DSPy strips it before an engine sees the request."""
+
+_threads = ThreadPoolExecutor(max_workers=64, thread_name_prefix="greenloop-async")
+
+
+class Engine:
+    """A DSPy engine around one backend.
+
+    Args:
+        backend: The model and its server.
+
+    Example:
+        >>> from greenloop.testing import ScriptedModel
+        >>> lm = ScriptedModel(["def add(a, b): return a + b"])
+        >>> lm("Add two numbers.")
+        ['def add(a, b): return a + b']
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._described: ModelSpec | None = None
+        self._lock = threading.Lock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Engine:
+        return self
+
+    def __repr__(self) -> str:
+        return f"Engine({self.backend.spec.name!r})"
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is, described by its server or file where that could be asked already."""
+        return self._described or self.backend.spec
+
+    def describe(self) -> ModelSpec:
+        """Ask server or file for digest, parameters, quantisation and context.
+
+        Raises:
+            ModelUnavailable: The server does not answer.
+            UnknownModel: There is no such model.
+        """
+        self._described = self.backend.describe()
+        return self._described
+
+    def dump_state(self) -> dict[str, Any]:
+        """The model's name and options, without keys: DSPy saves programs with it."""
+        spec = self.backend.spec
+        return {"name": spec.name, "options": spec.options.model_dump(mode="json", exclude_defaults=True)}
+
+    @classmethod
+    def load_state(cls, state: dict[str, Any]) -> Engine:
+        """The engine that `dump_state` described."""
+        from .language_model import engine_for
+
+        return engine_for(str(state["name"]), **state.get("options", {}))
+
+    def complete(self, request: Request) -> Response:
+        """Answer a request: from the store, else from the model.
+
+        Raises:
+            InfrastructureError: The model's server is away, or took too long, for longer than `retry_s`.
+            BudgetExhausted: The session's budget has no room for the call.
+            ProgramError: The request holds what small local models don't take (images, tools).
+        """
+        session, run = current_session(), current_run()
+        call = self._call(request, session, run)
+        key = call.key(self.backend.digest())
+        payload, cached = session.store.first_answer(key, lambda: self._ask(call, session).to_json())
+        answer = Answer.from_json(payload.content)
+        if cached:
+            session.meter.saw(answer.usage)
+        record = CallRecord(
+            key=key,
+            model=self.backend.spec.name,
+            digest=self.backend.digest(),
+            seed=call.seed,
+            usage=answer.usage,
+            cached=cached,
+            truncated=answer.truncated,
+            flags=answer.flags,
+            sampling=call.sampling,
+            thinking=answer.thinking,
+        )
+        if run is not None:
+            run.record(record)
+        for listener in session.on_call:
+            listener(record)
+        return _response(request, answer, key)
+
+    def _ask(self, call: Call, session: Session) -> Answer:
+        most = round(call.prompt_characters / CHARACTERS_PER_TOKEN) + call.max_tokens
+        spec = self.backend.spec
+        with (
+            session.meter.reserve(most) as settle,
+            queue_for(spec.endpoint, self.backend.slots).turn(spec.model),
+        ):
+            answer = self.backend.ask(call)
+            settle(answer.usage)
+        return answer
+
+    def _call(self, request: Request, session: Session, run: Run | None) -> Call:
+        config = request.config
+        options = self.backend.spec.options
+        messages = tuple(_messages(request))
+        sampling: dict[str, Any] = {"temperature": options.temperature, "max_tokens": options.max_tokens}
+        sampling |= options.shaping()
+        asked = {
+            "temperature": config.temperature,
+            "max_tokens": config.max_tokens,
+            "top_p": config.top_p,
+            "top_k": config.top_k,
+            "stop": list(config.stop) or None,
+            "presence_penalty": config.presence_penalty,
+            "frequency_penalty": config.frequency_penalty,
+            "think": _think(config.reasoning.effort) if config.reasoning is not None else None,
+        }
+        sampling |= {name: value for name, value in asked.items() if value is not None}
+        sampling |= dict(config.extensions or {})
+        rollout_id = rollout.get()
+        seed = config.seed
+        if seed is None:
+            place = "lm:" + hashlib.sha256(json.dumps(messages).encode()).hexdigest()[:16]
+            run = run or Run(session, task_key="")
+            seed = run.seed(place, run.next_iteration(place), rollout_id)
+        return Call(messages, sampling, seed, rollout_id, config.response_format)
+
+
+class AsyncEngine:
+    """The same engine for `acall`: the work runs in threads, the caller's context goes along.
+
+    Args:
+        engine: The engine whose answers, accounts and slots it shares.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> AsyncEngine:
+        return self
+
+    def dump_state(self) -> dict[str, Any]:
+        """See `Engine.dump_state`."""
+        return self.engine.dump_state()
+
+    @classmethod
+    def load_state(cls, state: dict[str, Any]) -> AsyncEngine:
+        """See `Engine.load_state`."""
+        return cls(Engine.load_state(state))
+
+    async def complete(self, request: Request) -> Response:
+        """See `Engine.complete`."""
+        context = contextvars.copy_context()
+        work = asyncio.get_running_loop().run_in_executor(
+            _threads, context.run, self.engine.complete, request
+        )
+        return await work
+
+
+def unwrap(error: BaseException) -> BaseException:
+    """The error of ours behind what DSPy made of it, else the error itself.
+
+    DSPy hands an engine's exception on as `LMUnexpectedError`; ours is in its chain of causes.
+
+    Example:
+        >>> from greenloop.errors import ModelUnavailable
+        >>> outer = RuntimeError("wrapped")
+        >>> outer.__cause__ = ModelUnavailable("away")
+        >>> unwrap(outer)
+        ModelUnavailable('away')
+    """
+    seen: BaseException | None = error
+    visited: set[int] = set()
+    while seen is not None and id(seen) not in visited:
+        if isinstance(seen, GreenloopError):
+            return seen
+        visited.add(id(seen))
+        seen = seen.__cause__ or seen.__context__
+    return error
+
+
+def _think(effort: str) -> bool | str:
+    return {"off": False, "low": "low", "minimal": "low", "high": "high"}.get(effort, "medium")
+
+
+def _messages(request: Request) -> list[dict[str, str]]:
+    if request.tools:
+        raise ProgramError(f"{request.model}: native tool calls are not supported; use a text adapter")
+    messages: list[dict[str, str]] = []
+    if request.system:
+        messages.append({"role": "system", "content": _text(request.system, request.model)})
+    for message in request.messages:
+        role = "system" if message.role == "developer" else message.role
+        messages.append({"role": role, "content": _text(message.parts, request.model)})
+    return messages
+
+
+def _text(content: Any, model: str) -> str:
+    if isinstance(content, str):
+        return content
+    pieces: list[str] = []
+    for part in content:
+        if isinstance(part, TextPart):
+            pieces.append(part.text)
+        elif not isinstance(part, ThinkingPart):
+            raise ProgramError(
+                f"{model}: a message holds a part of type {part.type!r}; only text is supported"
+            )
+    return "".join(pieces)
+
+
+def _response(request: Request, answer: Answer, key: str) -> Response:
+    parts: list[Any] = [ThinkingPart(answer.thinking)] if answer.thinking else []
+    parts.append(TextPart(answer.text))
+    return Response(
+        id=key[:24],
+        model=request.model,
+        message=Message(role="assistant", parts=tuple(parts)),
+        finish_reason="length" if answer.truncated else "stop",
+        usage=WireUsage(answer.tokens_in, answer.tokens_out, cache_read_tokens=answer.cached_tokens_in),
+    )

@@ -1,0 +1,171 @@
+"""From a model's name to a language model that DSPy programs use as it is."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import dspy
+from pydantic import SecretStr
+
+from ..errors import UsageError
+from .backends.base import Backend
+from .engine import AsyncEngine, Engine, rollout
+from .model_spec import ModelSpec, parse_model
+
+_engines: dict[str, Engine] = {}
+_lock = threading.Lock()
+
+_CLIENT_SETTINGS = ("api_key", "api_base", "base_url", "timeout")
+
+
+class LanguageModel(dspy.LM):
+    """A `dspy.LM` on our engine. DSPy's own cache and retries are off: the engine's store and patience hold.
+
+    Args:
+        engine: The engine.
+        **settings: Temperature, max_tokens and the like for all calls, as for `dspy.LM`.
+    """
+
+    def __init__(self, engine: Engine, **settings: Any) -> None:
+        super().__init__(
+            model=engine.backend.spec.model,
+            engine=engine,
+            async_engine=AsyncEngine(engine),
+            cache=False,
+            num_retries=0,
+            **settings,
+        )
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is: see `ModelSpec`."""
+        engine: Engine = self.engine
+        return engine.spec
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Ask the model; see `dspy.LM`."""
+        token = rollout.set(kwargs.get("rollout_id", self.kwargs.get("rollout_id")))
+        try:
+            return super().__call__(*args, **kwargs)
+        finally:
+            rollout.reset(token)
+
+    async def acall(self, *args: Any, **kwargs: Any) -> Any:
+        """Ask the model from asyncio; see `dspy.LM`."""
+        token = rollout.set(kwargs.get("rollout_id", self.kwargs.get("rollout_id")))
+        try:
+            return await super().acall(*args, **kwargs)
+        finally:
+            rollout.reset(token)
+
+    @classmethod
+    def load_state(cls, state: dict[str, Any], *, allow_custom_lm_class: bool = False) -> LanguageModel:
+        """The model that `dump_state` described; keys have to be given anew."""
+        saved = state["engine"]["state"]
+        settings = {
+            k: state[k] for k in ("temperature", "max_tokens", "top_p", "seed") if state.get(k) is not None
+        }
+        return cls(engine_for(saved["name"], **saved.get("options", {})), **settings)
+
+
+def language_model(model: str | dspy.BaseLM, **options: Any) -> LanguageModel:
+    """The language model of a name, with our engine in front of it.
+
+    Args:
+        model: "embedded", "gguf:PATH", "ollama:NAME[@URL]", "openai:MODEL@URL", "provider/model" as litellm has
+            it, or a `dspy.LM`, whose litellm model and settings are taken over.
+        **options: See `ModelOptions`. Engines are shared: the same name and options give the same engine.
+
+    Raises:
+        UnknownModel: No such model or file; the message offers the nearest names.
+        UsageError: An option is unknown or out of range.
+        ModelUnavailable: A package that the backend needs is not installed.
+
+    Example:
+        >>> lm = language_model("embedded", max_tokens=64)  # doctest: +SKIP
+        >>> lm("Say hello.")  # doctest: +SKIP
+    """
+    if isinstance(model, LanguageModel):
+        return model if not options else LanguageModel(_changed(model, options), **_settings(model))
+    if isinstance(model, str):
+        return LanguageModel(engine_for(model, **options))
+    if not isinstance(model, dspy.BaseLM):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"a model is a name or a dspy.LM, not {type(model).__name__}")
+    return _taken_over(model, options)
+
+
+def engine_for(name: str, **options: Any) -> Engine:
+    """The process's one engine for a name and options; see `language_model`."""
+    spec = parse_model(name, **options)
+    secret = spec.options.api_key.get_secret_value() if spec.options.api_key else ""
+    known = json.dumps([spec.model_dump(mode="json"), secret], sort_keys=True)
+    with _lock:
+        if known not in _engines:
+            _engines[known] = Engine(make_backend(spec))
+        return _engines[known]
+
+
+def make_backend(spec: ModelSpec) -> Backend:
+    """The backend that serves a spec."""
+    if spec.backend == "embedded":
+        from .backends.embedded import EmbeddedBackend
+
+        return EmbeddedBackend(spec)
+    if spec.backend == "ollama":
+        from .backends.ollama import OllamaBackend
+
+        return OllamaBackend(spec)
+    if spec.backend == "openai":
+        from .backends.openai_server import OpenAIServerBackend
+
+        return OpenAIServerBackend(spec)
+    from .backends.litellm_chat import LitellmBackend
+
+    return LitellmBackend(spec)
+
+
+def _changed(lm: LanguageModel, options: dict[str, Any]) -> Engine:
+    engine: Engine = lm.engine
+    spec = engine.backend.spec
+    kept = spec.options.model_dump(exclude_defaults=True) | {"api_key": spec.options.api_key}
+    return engine_for(spec.name, **{k: v for k, v in (kept | options).items() if v is not None})
+
+
+def _settings(lm: dspy.BaseLM) -> dict[str, Any]:
+    """Generation settings of a language model, without what belongs to its connection."""
+    return {k: v for k, v in lm.kwargs.items() if v is not None and k not in _CLIENT_SETTINGS}
+
+
+def _taken_over(lm: dspy.BaseLM, options: dict[str, Any]) -> LanguageModel:
+    """Our engine around a `dspy.LM`: around its litellm model, or around its own engine where it has one."""
+    engine = getattr(lm, "engine", None)
+    if isinstance(engine, Engine):
+        return LanguageModel(engine, **_settings(lm))
+    if isinstance(lm, dspy.LM) and isinstance(engine, str):
+        given = dict(options)
+        if (key := lm.kwargs.get("api_key")) is not None:
+            given.setdefault("api_key", SecretStr(str(key)))
+        if isinstance(limit := lm.kwargs.get("timeout"), (int, float)):
+            given.setdefault("timeout_s", limit)
+        base = lm.kwargs.get("api_base") or lm.kwargs.get("base_url")
+        return LanguageModel(engine_for(_our_name(lm.model, base), **given), **_settings(lm))
+    from .backends.custom import DspyBackend
+
+    with _lock:
+        known = f"object {id(lm)}"
+        if known not in _engines:
+            spec = ModelSpec(name=lm.model, backend="custom", model=lm.model)
+            _engines[known] = Engine(DspyBackend(lm, spec))
+        return LanguageModel(_engines[known], **_settings(lm))
+
+
+def _our_name(model: str, base: str | None) -> str:
+    """The name by which we know a litellm model at a base URL."""
+    provider, _, rest = model.partition("/")
+    if provider in ("ollama_chat", "ollama"):
+        return f"ollama:{rest}" + (f"@{base}" if base else "")
+    if provider == "openai" and base:
+        return f"openai:{rest}@{base}"
+    return model

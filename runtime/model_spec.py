@@ -1,0 +1,200 @@
+"""What a model is, as a value: the name that a user writes, taken apart."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from ..errors import UnknownModel, UsageError
+
+OLLAMA_URL = "http://127.0.0.1:11434"
+
+BackendName = Literal["embedded", "ollama", "openai", "litellm", "custom"]
+
+
+class ModelOptions(BaseModel):
+    """Options of a model that are fixed for all its calls. None leaves a setting to the server.
+
+    Attributes:
+        temperature: Sampling temperature where a stage names none, in [0, 2].
+        max_tokens: Most answer tokens where a stage names none.
+        num_ctx: Context in tokens, prompt and answer together. Changing it makes a server reload the model.
+        num_thread: Decoder threads.
+        keep_alive: How long Ollama keeps the model loaded after a call: "5m", seconds, -1 for always.
+        top_p: Nucleus sampling, in (0, 1].
+        top_k: Sample among the k likeliest tokens.
+        min_p: Least probability relative to the likeliest token, in [0, 1].
+        repeat_penalty: Penalty of repeated tokens; 1 is none.
+        stop: Texts that end an answer.
+        think: Thinking off, on, or a level where the model has levels.
+        timeout_s: Wall seconds for a whole call.
+        stall_s: Most seconds without a new token (the first one has `timeout_s`: the model may be loading).
+        retry_s: Seconds in which an outage is retried before it stops a run.
+        slots: Calls in flight at once; None takes what the endpoint publishes or learns it.
+        hosts: Base URLs of several servers with the same model; calls are spread over them.
+        deterministic: One slot and no prompt cache, so that a seed repeats its text (slower).
+        exclusive: The model does not fit beside others: queued calls are grouped so that it is loaded rarely.
+        memory_gb: Declared memory of the loaded model, where the server publishes none.
+        api_key: Key of the server; never written anywhere.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float | None = Field(default=0.0, ge=0, le=2)
+    max_tokens: int = Field(default=1024, gt=0)
+    num_ctx: int | None = Field(default=None, ge=64)
+    num_thread: int | None = Field(default=None, gt=0)
+    keep_alive: str | int | None = None
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, gt=0)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    repeat_penalty: float | None = Field(default=None, gt=0)
+    stop: tuple[str, ...] = ()
+    think: bool | Literal["low", "medium", "high"] | None = None
+    timeout_s: float = Field(default=600, gt=0)
+    stall_s: float = Field(default=60, gt=0)
+    retry_s: float = Field(default=30, ge=0)
+    slots: int | None = Field(default=None, gt=0)
+    hosts: tuple[str, ...] = ()
+    deterministic: bool = False
+    exclusive: bool = False
+    memory_gb: float | None = Field(default=None, gt=0)
+    api_key: SecretStr | None = Field(default=None, exclude=True, repr=False)
+
+    @field_validator("stop", "hosts", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    def shaping(self) -> dict[str, Any]:
+        """The options that shape an answer: part of a call's identity."""
+        names = ("num_ctx", "top_p", "top_k", "min_p", "repeat_penalty", "think")
+        chosen = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
+        return chosen | ({"stop": list(self.stop)} if self.stop else {})
+
+
+class ModelSpec(BaseModel):
+    """A model, named and described.
+
+    Attributes:
+        name: As the user wrote it: "embedded", "gguf:PATH", "ollama:NAME", "openai:MODEL@URL", or a litellm name.
+        backend: Which backend serves it.
+        model: The model string that litellm is given.
+        api_base: Base URL of the server; None where litellm knows it or an embedded server is not started yet.
+        path: The GGUF file of an embedded model.
+        digest: Digest of the weights; empty until `describe` was asked.
+        parameters: Number of parameters.
+        quantisation: Such as "Q4_1".
+        context: Context in tokens that calls get (prompt and answer together).
+        size_bytes: Size of the weights.
+        options: See `ModelOptions`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    backend: BackendName
+    model: str
+    api_base: str | None = None
+    path: str | None = None
+    digest: str = ""
+    parameters: int | None = None
+    quantisation: str | None = None
+    context: int | None = None
+    size_bytes: int | None = None
+    options: ModelOptions = Field(default_factory=ModelOptions)
+
+    @property
+    def endpoint(self) -> str:
+        """What calls queue for: the server, or the file of an embedded model."""
+        return self.path or self.api_base or self.model.split("/", 1)[0]
+
+    @property
+    def short_name(self) -> str:
+        """The model as its server calls it."""
+        return self.model.split("/", 1)[-1]
+
+
+def parse_model(name: str, **options: Any) -> ModelSpec:
+    """Take a model's name apart; no server is asked.
+
+    Args:
+        name: "embedded", "gguf:PATH", "ollama:NAME[@URL]", "openai:MODEL@URL", or "provider/model" as litellm has it.
+        **options: See `ModelOptions`.
+
+    Raises:
+        UnknownModel: The name follows no known form; the message offers the forms.
+        UsageError: An option is unknown or out of range.
+
+    Example:
+        >>> parse_model("ollama:qwen2.5-coder:3b", num_ctx=4096).model
+        'ollama_chat/qwen2.5-coder:3b'
+    """
+    try:
+        chosen = ModelOptions(**options)
+    except ValidationError as error:
+        raise UsageError(f"model {name!r}: {_first_line(error)}") from error
+    scheme, separator, rest = name.partition(":")
+    if name == "embedded":
+        return ModelSpec(name=name, backend="embedded", model="openai/embedded", options=chosen)
+    if separator and scheme == "gguf" and rest:
+        path = os.path.abspath(os.path.expanduser(rest))
+        model = f"openai/{os.path.basename(path)}"
+        return ModelSpec(name=name, backend="embedded", model=model, path=path, options=chosen)
+    if separator and scheme == "ollama" and rest:
+        model, _, url = rest.partition("@")
+        base = _url(url or os.environ.get("OLLAMA_HOST") or OLLAMA_URL, default_port=11434)
+        return ModelSpec(
+            name=name, backend="ollama", model=f"ollama_chat/{model}", api_base=base, options=chosen
+        )
+    if separator and scheme == "openai" and "@" in rest:
+        model, _, url = rest.rpartition("@")
+        return ModelSpec(
+            name=name, backend="openai", model=f"openai/{model}", api_base=_url(url), options=chosen
+        )
+    if "/" in name and not name.startswith("/") and " " not in name and not name.endswith(".gguf"):
+        return ModelSpec(name=name, backend="litellm", model=name, options=chosen)
+    raise UnknownModel(_unknown(name))
+
+
+def _unknown(name: str) -> str:
+    import difflib
+
+    forms = ["embedded", "gguf:PATH", "ollama:NAME", "openai:MODEL@URL"]
+    if os.path.exists(os.path.expanduser(name)) or name.endswith(".gguf"):
+        return f"unknown model {name!r}: for a GGUF file write gguf:{name}"
+    known = ["embedded", f"ollama:{name}"]
+    schemes = {form.partition(":")[0]: form for form in forms}
+    near = difflib.get_close_matches(name.partition(":")[0].lower(), schemes, n=1, cutoff=0.5)
+    offered = [schemes[n] for n in near] or known
+    return (
+        f"unknown model {name!r}: did you mean {' or '.join(offered)}? "
+        f"Names are {', '.join(forms)}, or litellm's provider/model"
+    )
+
+
+def _url(text: str, default_port: int | None = None) -> str:
+    """A base URL in full: with a scheme, the default port where none is named, no slash at the end."""
+    from urllib.parse import urlsplit
+
+    url = (text if "://" in text else f"http://{text}").rstrip("/")
+    parts = urlsplit(url)
+    host = "127.0.0.1" if parts.hostname == "0.0.0.0" else parts.hostname or ""
+    if not host:
+        raise UnknownModel(f"{text!r} is no URL: write http://HOST:PORT")
+    netloc = f"[{host}]" if ":" in host else host
+    port = parts.port or (default_port if parts.scheme == "http" else None)
+    return f"{parts.scheme}://{netloc}{f':{port}' if port else ''}{parts.path}"
+
+
+def _first_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        import difflib
+
+        near = difflib.get_close_matches(where, ModelOptions.model_fields, n=3)
+        return f"unknown option {where!r}" + (f"; did you mean {', '.join(near)}?" if near else "")
+    return f"option {where!r}: {first['msg']}"

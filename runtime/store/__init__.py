@@ -1,0 +1,5 @@
+"""One database for stored answers, executions and the ledger: SQLite by default, PostgreSQL for several machines."""
+
+from .store import Store, StoredAnswer, open_store
+
+__all__ = ["Store", "StoredAnswer", "open_store"]

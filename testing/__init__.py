@@ -1,0 +1,20 @@
+"""Public fakes and contract tests, for users' own tests and for third-party backends, sandboxes and stages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .fake_model import ScriptedModel
+
+__all__ = ["ScriptedModel"]
+
+_HOMES = {"ScriptedModel": "fake_model"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
