@@ -41,10 +41,10 @@ _HOMES = {
     "Task": "runtime.task",
     "Trajectory": "runtime.attempt",
     "check": "evals.check",
-    "export": "modules.artifact",
+    "export": "optimizers.artifact",
     "knobs": "modules.knobs",
     "language_model": "runtime.language_model",
-    "load": "modules.artifact",
+    "load": "optimizers.artifact",
     "load_tasks": "evals.tasks",
     "score": "evals.scoring",
     "session": "runtime.run",
@@ -95,7 +95,7 @@ if TYPE_CHECKING:
     from .evals.scoring import score
     from .evals.split import split
     from .evals.tasks import load_tasks
-    from .modules.artifact import export, load
+    from .optimizers.artifact import export, load
     from .modules.execute import Execute
     from .modules.generate import Generate
     from .modules.knobs import Choice, Float, Int, knobs

@@ -10,10 +10,11 @@ from weakref import WeakKeyDictionary
 
 import dspy
 
-from ..errors import ProgramError
+from ..errors import GreenloopError, ProgramError
 from ..runtime.attempt import Attempt, Trajectory
 from ..runtime.budget import Usage
-from ..runtime.language_model import language_model, unwrapped
+from ..runtime.engine import unwrap
+from ..runtime.language_model import LanguageModel, language_model
 from ..runtime.problem import Problem
 from ..runtime.run import Run, collect_calls, current_run, current_session, use_run
 from .adapter import CodeAdapter
@@ -89,7 +90,7 @@ class ModelStage(dspy.Module):
             config["top_p"] = self.top_p.value
         stub = problem.prompt if problem.entry_point and f"def {problem.entry_point}(" in problem.prompt else ""
         adapter = CodeAdapter(entry_point=problem.entry_point, stub=stub, add_imports=self.add_imports.value)
-        with use_run(run), collect_calls() as calls, dspy.context(adapter=adapter, lm=lm), unwrapped():
+        with use_run(run), collect_calls() as calls, dspy.context(adapter=adapter, lm=lm), _own_errors():
             prediction = self.predict(lm=lm, config=config, **inputs)
         last = calls[-1] if calls else None
         attempt = Attempt(
@@ -106,7 +107,7 @@ class ModelStage(dspy.Module):
         )
         return prediction, attempt
 
-    def language_model(self) -> dspy.LM:
+    def language_model(self) -> LanguageModel:
         """The language model in force, with Greenloop's engine attached.
 
         Raises:
@@ -118,6 +119,20 @@ class ModelStage(dspy.Module):
                 f"{type(self).__name__} has no model: give it model=\"ollama:NAME\", or call dspy.configure(lm=…)"
             )
         return language_model(chosen)
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """DSPy wraps what an engine raises: inside, our own errors come out as they went in."""
+    try:
+        yield
+    except GreenloopError:
+        raise
+    except Exception as error:
+        own = unwrap(error)
+        if own is error:
+            raise
+        raise own from error
 
 
 def run_of(problem: Problem) -> Run:
