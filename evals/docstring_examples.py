@@ -2,9 +2,9 @@
 
 What is read: doctests (``>>> f(1)`` with the value beneath, or ``>>> f(1) == 2``), calls with a connector and
 a value (``f(1) == 2``, ``=>``, ``==>``, ``->``, ``➞``, ``=``, ``returns``, ``should return``, ``# returns``),
-and examples by argument (``For n = 3 the output should be 6``, ``Input: n = 3`` / ``Output: 6``, ``arr = [1]``
-… ``return [1]``). Only literal values count, so that the formulas of a recurrence are no examples. Nothing is
-run here: whether an example agrees with a reference is for the caller to check.
+and examples by argument (``For n = 3 the output should be 6``, ``Input: n = 3`` … ``Output: 6``,
+``arr = [1]`` … ``return [1]``). Only literal values count, so that the formulas of a recurrence are no
+examples. Nothing is run here: whether an example agrees with a reference is for the caller to check.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """HumanEval: 164 functions to complete from a stub with docstring (Chen et al. 2021, arXiv 2107.03374).
 
-What stands ahead of the stub in a prompt (imports, helper functions) is kept as the task's preamble: without
-it 23 of the 164 canonical solutions fail with a NameError. The docstring's examples are the visible tests; six
+What stands ahead of the stub in a prompt (imports, helper functions) is the task's preamble: without it
+23 of the 164 canonical solutions fail with a NameError. The docstring's examples are the visible tests; six
 tasks have none. The authors' ``check`` function is the hidden test.
 """
 

@@ -12,8 +12,8 @@ field                   needed   meaning
 ``reference``           no       string or null: Python of a known solution
 ======================  =======  ======================================================================
 
-Unknown fields are refused. A task without any test loads: `greenloop solve` takes it, scoring refuses it. Files
-are UTF-8 (a byte-order mark is allowed), blank lines are skipped.
+Unknown fields are refused. A task without any test loads: `greenloop solve` takes it, scoring refuses it.
+Files are UTF-8 (a byte-order mark is allowed), blank lines are skipped.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def parse_task(line: str, where: str) -> Task:
         where: File and line, put ahead of the message of an error.
 
     Raises:
-        TaskError: The line is no JSON object, a field is missing, unknown or of the wrong type, or what should
-            be Python does not compile.
+        TaskError: The line is no JSON object, a field is missing, unknown or of the wrong type, or a
+            field that should be Python does not compile.
     """
     try:
         record = TaskRecord.model_validate(json.loads(line, object_pairs_hook=_without_repeats))
