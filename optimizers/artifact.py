@@ -90,7 +90,7 @@ def export(program: dspy.Module, folder: str | os.PathLike[str]) -> Path:
         >>> export(tuned, "best/")    # doctest: +SKIP
     """
     target = Path(folder)
-    if target.exists() and not _is_replaceable(target):
+    if target.exists() and not is_replaceable(target):
         raise ExportError(f"{target} exists and is no Greenloop export: name another folder")
     try:
         saved = Saved(
@@ -199,7 +199,8 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _is_replaceable(target: Path) -> bool:
+def is_replaceable(target: Path) -> bool:
+    """Whether an export may be written there: an empty folder, or an earlier export."""
     if not target.is_dir():
         return False
     names = {p.name for p in target.iterdir()}

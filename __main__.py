@@ -1,0 +1,5 @@
+"""`python -m greenloop`."""
+
+from .cli.main import main
+
+main()

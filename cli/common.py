@@ -1,0 +1,95 @@
+"""What the commands share: options, the session they run in, and where output goes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ..errors import TaskError, UsageError
+from ..runtime.budget import Meter
+from ..runtime.run import Session, session
+from ..runtime.task import Task
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+TasksArgument = Annotated[str, typer.Argument(help="humaneval, mbpp, starter, or a path to a JSONL file of tasks")]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="embedded, gguf:PATH, ollama:NAME, openai:MODEL@URL, or litellm's provider/model")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="folder that holds HumanEval.jsonl and sanitized-mbpp.json")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object on standard output")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="take only the first N tasks")]
+StoreOption = Annotated[
+    str | None, typer.Option("--store", help="SQLAlchemy URL of cache, ledger and study", envvar="GREENLOOP_STORE")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="seed of everything drawn")]
+ConcurrencyOption = Annotated[int, typer.Option("--concurrency", min=1, max=256, help="tasks run at once")]
+MaxTokensOption = Annotated[int, typer.Option("--max-tokens", min=1, help="most tokens of one answer")]
+
+
+def store_url(given: str | None) -> str:
+    """The store's URL: the one given, else a database in the user's data folder.
+
+    Raises:
+        UsageError: It is a bare path.
+    """
+    if given:
+        if "://" not in given:
+            raise UsageError(f"--store takes a URL such as sqlite:///{given}, not {given!r}")
+        return given
+    from platformdirs import user_data_path
+
+    folder = user_data_path("greenloop", appauthor=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{folder / 'greenloop.db'}"
+
+
+@contextmanager
+def command_session(store: str | None, seed: int, meter: Meter | None = None) -> Iterator[Session]:
+    """The session of a command, on its store."""
+    with session(store_url(store), seed=seed, meter=meter) as active:
+        yield active
+
+
+def read_tasks(name: str, data: Path | None, limit: int | None) -> list[Task]:
+    """The tasks a command names, at most `limit`.
+
+    Raises:
+        UsageError: There are no such tasks, or the file is malformed.
+    """
+    from ..evals.tasks import load_tasks
+    from .show import download_progress
+
+    if data is not None and not data.is_dir():
+        raise UsageError(f"--data {data} is no folder")
+    with download_progress() as progress:
+        tasks = load_tasks(name, data_dir=data, progress=progress)
+    if not tasks:
+        raise TaskError(f"{name} holds no tasks")
+    return tasks[:limit]
+
+
+def print_json(data: dict[str, Any]) -> None:
+    """Print one JSON object on standard output."""
+    typer.echo(json.dumps(data, default=str))
+
+
+def resume_hint(argv: Sequence[str]) -> str:
+    """What to say after Ctrl-C or an outage."""
+    command = " ".join(["greenloop", *argv])
+    return f"what was paid for is stored; to go on, run again: {command}"
+
+
+def is_quiet() -> bool:
+    """Whether progress should be lines rather than a live bar."""
+    return not err.is_terminal or bool(os.environ.get("CI"))

@@ -1,0 +1,112 @@
+"""`greenloop eval` and `greenloop run`: score a program on tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import dspy
+import typer
+from rich.markup import escape
+
+from ..evals.scoring import Scores, score
+from ..runtime.task import Task
+from .common import (
+    ConcurrencyOption,
+    DataOption,
+    JsonOption,
+    LimitOption,
+    MaxTokensOption,
+    ModelOption,
+    SeedOption,
+    StoreOption,
+    TasksArgument,
+    command_session,
+    out,
+    print_json,
+    read_tasks,
+)
+from .programs import PROGRAMS, named_program
+from .show import figure_notes, figure_table, scoring_progress
+
+ProgramOption = Annotated[str, typer.Option("--program", help="; ".join(f"{k}: {v}" for k, v in PROGRAMS.items()))]
+ReplicatesOption = Annotated[int, typer.Option("--replicates", min=1, help="how often each task is run")]
+OracleOption = Annotated[bool, typer.Option("--oracle", help="let the hidden tests steer too, as the paper does")]
+
+
+def evaluate(
+    tasks: TasksArgument,
+    model: ModelOption = "embedded",
+    program: ProgramOption = "ger",
+    data: DataOption = None,
+    limit: LimitOption = None,
+    replicates: ReplicatesOption = 1,
+    oracle: OracleOption = False,
+    calls: Annotated[int, typer.Option("--calls", min=1, help="most model calls of a task")] = 4,
+    max_tokens: MaxTokensOption = 512,
+    store: StoreOption = None,
+    seed: SeedOption = 0,
+    concurrency: ConcurrencyOption = 4,
+    as_json: JsonOption = False,
+) -> None:
+    """Score a ready-made program on a set of tasks."""
+    made = named_program(program, model, calls=calls, max_tokens=max_tokens)
+    chosen = read_tasks(tasks, data, limit)
+    score_and_show(made, chosen, f"{program} on {tasks}", replicates, oracle, store, seed, concurrency, as_json)
+
+
+def run(
+    folder: Annotated[Path, typer.Argument(help="a folder that greenloop tune or gl.export wrote")],
+    tasks: Annotated[str | None, typer.Option("--tasks", help="score it on these tasks")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="solve this one request, in words")] = None,
+    data: DataOption = None,
+    limit: LimitOption = None,
+    replicates: ReplicatesOption = 1,
+    oracle: OracleOption = False,
+    store: StoreOption = None,
+    seed: SeedOption = 0,
+    concurrency: ConcurrencyOption = 4,
+    as_json: JsonOption = False,
+) -> None:
+    """Load an exported program and score it on tasks, or solve one request with it."""
+    from ..errors import UsageError
+    from ..optimizers.artifact import load
+
+    if (tasks is None) == (task is None):
+        raise UsageError("give either --tasks TASKS or --task 'what to write'")
+    program = load(folder)
+    if task is not None:
+        from .solve_command import solve_and_show
+
+        solve_and_show(program, Task(task_id="task", prompt=task, entry_point=""), store, seed, as_json)
+        return
+    chosen = read_tasks(str(tasks), data, limit)
+    score_and_show(program, chosen, f"{folder} on {tasks}", replicates, oracle, store, seed, concurrency, as_json)
+
+
+def score_and_show(
+    program: dspy.Module,
+    tasks: list[Task],
+    title: str,
+    replicates: int,
+    oracle: bool,
+    store: str | None,
+    seed: int,
+    concurrency: int,
+    as_json: bool,
+) -> Scores:
+    """Score a program with progress, and print its figure."""
+    with command_session(store, seed) as session, scoring_progress(title) as tell:
+        scores = score(
+            program, tasks, replicates=replicates, oracle=oracle, concurrency=concurrency, on_progress=tell
+        )
+        paid = session.meter.paid
+    figure = scores.figure()
+    if as_json:
+        print_json({**figure.model_dump(mode="json"), "paid": paid.to_json()})
+    else:
+        out.print(figure_table({title: figure}))
+        out.print(escape(figure_notes(figure, paid)))
+    return scores
+
+

@@ -1,0 +1,140 @@
+"""How the command line shows progress, figures and attempts to a person."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.syntax import Syntax
+from rich.table import Table
+
+from ..evals.figures import Figure
+from ..evals.scoring import Progress
+from ..modules.adapter import fenced
+from ..runtime.attempt import Attempt, Trajectory
+from ..runtime.budget import Usage
+from .common import err, is_quiet, out
+
+_LINE_EVERY_S = 15.0
+
+
+@contextmanager
+def scoring_progress(title: str) -> Iterator[Callable[[Progress], None]]:
+    """Shows how far a scoring is on standard error: counts, tokens and time left; lines where there is no terminal."""
+    if is_quiet():
+        yield _line_by_line(title)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[info]}"))
+    with Bar(*columns, console=err, transient=True) as bar:
+        row = bar.add_task(escape(title), total=None, info="")
+        yield lambda p: bar.update(row, total=p.total, completed=p.done, info=escape(_info(p)))
+
+
+@contextmanager
+def download_progress() -> Iterator[Callable[[int, int | None], None]]:
+    """Shows a download on standard error once there is one."""
+    columns = (TextColumn("downloading"), BarColumn(), DownloadColumn())
+    with Bar(*columns, console=err, transient=True, disable=is_quiet()) as bar:
+        row = bar.add_task("", total=None, visible=False)
+        yield lambda done, total: bar.update(row, completed=done, total=total, visible=True)
+
+
+def figure_table(rows: dict[str, Figure], title: str = "") -> Table:
+    """Programs and their figures: rate with interval, and what it cost as if run alone."""
+    table = Table(title=title or None, title_justify="left")
+    for heading in ("program", "solved", "rate", "interval", "replicates", "calls", "tokens", "model s", "false green"):
+        table.add_column(heading, justify="left" if heading == "program" else "right")
+    for name, f in rows.items():
+        table.add_row(
+            escape(name),
+            f"{f.solved:g}/{f.n}",
+            f"{100 * f.rate:.0f} %",
+            f"{100 * f.interval[0]:.0f}–{100 * f.interval[1]:.0f} %",
+            str(f.replicates),
+            f"{f.model_calls:,}",
+            f"{f.tokens_in + f.tokens_out:,}",
+            f"{f.model_seconds:.0f}",
+            str(f.false_green.count if f.false_green else 0),
+        )
+    return table
+
+
+def figure_notes(figure: Figure, paid: Usage) -> str:
+    """What a figure is to be read with: steering, tier, models, what was not verified, what was paid now."""
+    models = ", ".join(f"{name} ({digest[:12] or 'no digest'})" for name, digest in figure.models.items())
+    notes = [
+        f"steering: {figure.steering}; sandbox: {figure.tier}; models: {models or 'none'}",
+        f"no visible test: {figure.unverified}; answers cut at max_tokens: {figure.truncated}",
+        f"calls, tokens and seconds as if run alone; paid now: {paid.calls} model calls, {paid.tokens:,} tokens",
+    ]
+    return "\n".join(notes)
+
+
+def show_trajectory(trajectory: Trajectory) -> None:
+    """The attempts as a person wants to see them: the code, what went wrong, and what was changed."""
+    before: Attempt | None = None
+    for number, attempt in enumerate(trajectory.attempts, 1):
+        outcome = attempt.execution.outcome if attempt.execution else "not run"
+        colour = "green" if outcome == "passed" else "yellow" if outcome == "unverified" else "red"
+        chosen = " ← chosen" if trajectory.chosen == number - 1 and len(trajectory.attempts) > 1 else ""
+        out.print(
+            f"[bold]attempt {number}[/bold] {attempt.stage} · {escape(attempt.model)} · {attempt.usage.tokens_out} tokens"
+            f" · [{colour}]{outcome}[/{colour}]{chosen}"
+        )
+        if before is not None and before.code and attempt.code:
+            _show_diff(before.code, attempt.code)
+        elif attempt.code:
+            out.print(Syntax(attempt.code, "python", background_color="default", word_wrap=True))
+        else:
+            out.print(escape(attempt.answer or "(the answer held no code)"), style="dim")
+        execution = attempt.execution
+        if execution is not None and not execution.passed and (execution.error_type or execution.message):
+            text = ": ".join(p for p in (execution.error_type, execution.message) if p)
+            out.print(f"  {escape(text)}", style=colour)
+        before = attempt
+
+
+def show_code(code: str) -> None:
+    """The program that was chosen."""
+    if out.is_terminal:
+        out.print(Syntax(code, "python", background_color="default", word_wrap=True))
+    else:
+        out.print(escape(fenced(code)))
+
+
+def _show_diff(before: str, after: str) -> None:
+    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2))[2:]
+    if not lines:
+        out.print("  (the same code again)", style="dim")
+    for line in lines:
+        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
+        out.print(f"  {escape(line)}", style=style)
+
+
+def _line_by_line(title: str) -> Callable[[Progress], None]:
+    told = time.monotonic()
+
+    def tell(progress: Progress) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= _LINE_EVERY_S or progress.done == progress.total:
+            told = now
+            err.print(escape(f"{title}: {progress.done}/{progress.total} {_info(progress)}"), soft_wrap=True)
+
+    return tell
+
+
+def _info(p: Progress) -> str:
+    left = f", {_clock(p.left_s)} left" if p.left_s and p.done < p.total else ""
+    rate = f"{100 * p.score_sum / p.done:.0f} % solved, " if p.done else ""
+    return f"{rate}{p.usage.calls} calls, {p.usage.tokens:,} tokens (paid {p.paid.tokens:,}){left}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"
