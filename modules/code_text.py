@@ -12,6 +12,8 @@ import builtins
 import re
 import textwrap
 
+from .definitions import definitions_only
+
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*(?:```|~~~)|\Z)", re.MULTILINE | re.DOTALL)
 _CODE_START = re.compile(r"^(?:def |class |import |from \w[\w.]* import |async def |@\w)", re.MULTILINE)
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -38,7 +40,8 @@ def extract_code(answer: str, *, entry_point: str = "", stub: str = "", add_impo
 
     Args:
         answer: The answer as it came.
-        entry_point: The name that the program should define; decides between several blocks.
+        entry_point: The name that the program should define; decides between several blocks, and lets the example
+            calls around it be left out (see `definitions_only`).
         stub: The start of the program that the prompt showed (a signature with docstring); a bare body is put
             behind it.
         add_imports: Put imports ahead of well-known standard names that are used and never bound (``math``,
@@ -57,6 +60,8 @@ def extract_code(answer: str, *, entry_point: str = "", stub: str = "", add_impo
     code = textwrap.dedent(code).strip("\n").rstrip()
     if not code.strip():
         return ""
+    if entry_point:
+        code = definitions_only(code, entry_point)
     return with_imports(code) if add_imports else code
 
 

@@ -62,7 +62,7 @@ class ModelStage(dspy.Module):
         self.name = name or type(self).__name__.lower()
         self.predict = dspy.Predict(signature)
 
-    def ask(self, problem: Problem, *, iteration: int | None = None, **inputs: str) -> tuple[dspy.Prediction, Attempt]:
+    def ask(self, problem: Problem, /, *, iteration: int | None = None, **inputs: str) -> tuple[dspy.Prediction, Attempt]:
         """One model call.
 
         Args:
