@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import warnings
 
 from ..runtime.task import Task
 from .download import Record, Source
@@ -39,7 +40,9 @@ def to_task(record: Record) -> Task:
     """
     visible, *hidden = [test.strip() for test in record["test_list"]]
     code = record["code"].replace("\r\n", "\n")
-    reference = ast.parse(code)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some references hold escapes such as "\w"
+        reference = ast.parse(code)
     used = {
         node.id
         for test in record["test_list"]
