@@ -1,4 +1,5 @@
-"""Public fakes and contract tests, for users' own tests and for third-party backends, sandboxes and stages."""
+"""Public fakes and contract tests, for users' own tests and for third-party backends, sandboxes and
+stages."""
 
 from __future__ import annotations
 

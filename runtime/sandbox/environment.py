@@ -1,0 +1,73 @@
+"""What candidates run in: the interpreter, its packages, the tier. The same for every worker of a sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ...errors import SandboxError
+
+BOOT = str(Path(__file__).resolve().parent / "inside_boot.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The environment of a sandbox.
+
+    Attributes:
+        tier: The isolation, one of `tiers.TIERS`.
+        python: Path of the interpreter; empty for the one that runs Greenloop.
+        preload: Modules that are warm in every worker.
+        packages: Whether candidates may import what is installed for the interpreter, beyond the standard library.
+    """
+
+    tier: str
+    python: str = ""
+    preload: tuple[str, ...] = ()
+    packages: bool = False
+
+    @property
+    def executable(self) -> str:
+        """The interpreter's path."""
+        return self.python or sys.executable
+
+    def command(self) -> list[str]:
+        """How a worker's interpreter is started; three arguments follow."""
+        return [self.executable, "-I", *([] if self.packages else ["-S"]), BOOT]
+
+    def config(self, folder: str) -> dict[str, Any]:
+        """What the launcher is told."""
+        return {
+            "tier": self.tier,
+            "preload": list(self.preload),
+            "packages": self.packages,
+            "folder": folder,
+        }
+
+    @property
+    def version(self) -> str:
+        """The interpreter's version: "3.11.7"."""
+        return _version(self.executable)
+
+
+@lru_cache(maxsize=64)
+def _version(executable: str) -> str:
+    if executable == sys.executable:
+        return ".".join(str(n) for n in sys.version_info[:3])
+    code = "import json, sys; print(json.dumps(sys.version_info[:3]))"
+    try:
+        done = subprocess.run(
+            [executable, "-I", "-S", "-c", code], capture_output=True, timeout=30, check=True, env={}, cwd=os.sep
+        )
+        found = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise SandboxError(f"{executable} is no Python interpreter that runs: {error}") from None
+    if tuple(found) < (3, 10):
+        raise SandboxError(f"{executable} is Python {found[0]}.{found[1]}; the sandbox needs 3.10 or newer")
+    return ".".join(str(n) for n in found)

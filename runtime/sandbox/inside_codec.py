@@ -1,0 +1,326 @@
+"""Values as tagged JSON: built-in types are rebuilt as built-in types, anything else goes through a hook.
+
+A JSON array is a list; a JSON object is always a tagged value ``{"t": tag, ...}``; strings, finite and other floats,
+booleans, null and small integers stand for themselves. Subclasses and objects are not data: the two hooks `export`
+and `resolve` turn them into handles and back.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import fractions
+import re
+from collections.abc import Callable
+from typing import Any
+
+SMALL = 1 << 53
+NONE = type(None)
+DEPTH = 200
+"""Deepest nesting that travels."""
+
+BUILTIN_TYPES: dict[str, type] = {
+    t.__name__: t
+    for t in (
+        bool, bytearray, bytes, complex, dict, float, frozenset, int, list, object, range, set, slice, str, tuple, type,
+    )
+}  # fmt: skip
+BUILTIN_TYPES["NoneType"] = NONE
+TEMPORAL: dict[str, Any] = {
+    "date": datetime.date,
+    "datetime": datetime.datetime,
+    "time": datetime.time,
+}
+
+
+class Unserialisable(Exception):
+    """A value that cannot travel."""
+
+
+class RemoteMatch:
+    """What a `re.Match` travels as: its data. Truthy, with the methods of a match that only read."""
+
+    def __init__(self, string: Any, spans: list[tuple[int, int]], names: dict[str, int], pattern: Any) -> None:
+        self.string = string
+        self.pattern = pattern
+        self._spans = spans
+        self._names = names
+
+    def _index(self, group: Any) -> int:
+        index = self._names.get(group, -1) if isinstance(group, str) else group
+        if not isinstance(index, int) or not 0 <= index < len(self._spans):
+            raise IndexError("no such group")
+        return index
+
+    def span(self, group: Any = 0) -> tuple[int, int]:
+        """As `re.Match.span`."""
+        return self._spans[self._index(group)]
+
+    def start(self, group: Any = 0) -> int:
+        """As `re.Match.start`."""
+        return self.span(group)[0]
+
+    def end(self, group: Any = 0) -> int:
+        """As `re.Match.end`."""
+        return self.span(group)[1]
+
+    def __getitem__(self, group: Any) -> Any:
+        start, end = self.span(group)
+        return None if start < 0 else self.string[start:end]
+
+    def group(self, *groups: Any) -> Any:
+        """As `re.Match.group`."""
+        if len(groups) < 2:
+            return self[groups[0] if groups else 0]
+        return tuple(self[g] for g in groups)
+
+    def groups(self, default: Any = None) -> tuple[Any, ...]:
+        """As `re.Match.groups`."""
+        found = (self[i] for i in range(1, len(self._spans)))
+        return tuple(default if g is None else g for g in found)
+
+    def groupdict(self, default: Any = None) -> dict[str, Any]:
+        """As `re.Match.groupdict`."""
+        return {n: default if self[i] is None else self[i] for n, i in self._names.items()}
+
+    def __repr__(self) -> str:
+        return f"<re.Match object; span={self.span()}, match={self[0]!r}>"
+
+
+class Codec:
+    """Encodes and decodes values.
+
+    Args:
+        export: Turns an object that is no data into a tagged value, or raises `Unserialisable`.
+        resolve: Turns a tagged value whose tag the codec does not know into an object.
+    """
+
+    def __init__(self, export: Callable[[Any], Any], resolve: Callable[[dict[str, Any]], Any]) -> None:
+        self._export = export
+        self._resolve = resolve
+        self._open: set[int] = set()
+
+    def encode(self, value: Any) -> Any:
+        """A value as JSON data.
+
+        Raises:
+            Unserialisable: If it contains itself, is nested too deeply, or the hook refuses a part of it.
+        """
+        try:
+            return self._encode(value)
+        except RecursionError:
+            raise Unserialisable("nested too deeply") from None
+
+    def _encode(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is str or kind is bool or kind is NONE or kind is float:
+            return value
+        if kind is int:
+            return value if -SMALL < value < SMALL else {"t": "int", "v": hex(value)}
+        encoder = _ENCODERS.get(kind)
+        if encoder is None:
+            return self._other(value)
+        if id(value) in self._open:
+            raise Unserialisable(f"a {kind.__name__} that contains itself")
+        if len(self._open) > DEPTH:
+            raise Unserialisable(f"nested more than {DEPTH} deep")
+        self._open.add(id(value))
+        try:
+            return encoder(self, value)
+        finally:
+            self._open.discard(id(value))
+
+    def items(self, values: Any) -> list[Any]:
+        """The items of an iterable, each encoded."""
+        encode = self._encode
+        return [encode(v) for v in list(values)]
+
+    def _other(self, value: Any) -> Any:
+        if isinstance(value, tuple) and type(value).__bases__ == (tuple,) and hasattr(value, "_fields"):
+            fields = [str(f) for f in value._fields]  # type: ignore[attr-defined]
+            return {"t": "named", "n": type(value).__name__, "f": fields, "v": self.items(value)}
+        if isinstance(value, type) and BUILTIN_TYPES.get(value.__name__) is value:
+            return {"t": "type", "v": value.__name__}
+        array = encode_array(self, value)
+        return self._export(value) if array is None else array
+
+    def decode(self, data: Any) -> Any:
+        """The value of JSON data.
+
+        Raises:
+            Unserialisable: If the data are not what `encode` writes.
+        """
+        if type(data) is list:
+            decode = self.decode
+            return [decode(item) for item in data]
+        if type(data) is not dict:
+            return data
+        tag = data.get("t")
+        decoder = _DECODERS.get(tag) if isinstance(tag, str) else None
+        try:
+            return self._resolve(data) if decoder is None else decoder(self, data)
+        except (ArithmeticError, AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+            raise Unserialisable(f"malformed {tag!r}: {type(error).__name__}: {error}") from None
+
+
+def _pairs(codec: Codec, value: Any) -> list[Any]:
+    return [[codec._encode(k), codec._encode(v)] for k, v in list(value.items())]  # pyright: ignore[reportPrivateUsage]
+
+
+def _unpair(codec: Codec, pairs: Any) -> list[tuple[Any, Any]]:
+    return [(codec.decode(k), codec.decode(v)) for k, v in pairs]
+
+
+def _match(codec: Codec, m: Any) -> Any:
+    spans = [list(m.span(i)) for i in range(m.re.groups + 1)]
+    return {"t": "match", "s": codec.items([m.string, m.re.pattern]), "v": spans, "n": dict(m.re.groupindex)}
+
+
+def _unmatch(codec: Codec, d: dict[str, Any]) -> RemoteMatch:
+    spans = [(int(a), int(b)) for a, b in d["v"]]
+    string, pattern = codec.decode(d["s"])
+    return RemoteMatch(string, spans, {str(k): int(v) for k, v in d["n"].items()}, pattern)
+
+
+def _named(codec: Codec, d: dict[str, Any]) -> Any:
+    return collections.namedtuple(str(d["n"]), [str(f) for f in d["f"]])(*codec.decode(d["v"]))  # noqa: PYI024
+
+
+def encode_array(codec: Codec, value: Any) -> Any:
+    """A numpy array or scalar, a pandas frame or series as JSON data; None for anything else."""
+    module = type(value).__module__.partition(".")[0]
+    if module not in ("numpy", "pandas"):
+        return None
+    name = type(value).__name__
+    if name == "ndarray":
+        return {"t": "ndarray", "d": value.dtype.str, "s": list(value.shape), "v": codec.items(value.ravel().tolist())}
+    if module == "numpy" and hasattr(value, "dtype") and hasattr(value, "item"):
+        return {"t": "scalar", "d": value.dtype.str, "v": codec.items([value.item()])}
+    if name in ("Series", "Index", "RangeIndex"):
+        dtype = str(value.dtype)
+        index = codec.items(value.index.tolist()) if name == "Series" else None
+        items = codec.items(value.tolist())
+        return {"t": "series", "k": name, "d": dtype, "n": codec.items([value.name]), "i": index, "v": items}
+    if name == "DataFrame":
+        columns = [
+            [codec.items([c]), str(value[c].dtype), codec.items(value[c].tolist())] for c in list(value.columns)
+        ]
+        return {"t": "frame", "i": codec.items(value.index.tolist()), "v": columns}
+    if name in ("Timestamp", "Timedelta"):
+        return {"t": "pandas", "k": name, "v": value.isoformat()}
+    if name in ("NaTType", "NAType"):
+        return {"t": "pandas", "k": name}
+    return None
+
+
+def _ndarray(codec: Codec, d: dict[str, Any]) -> Any:
+    import numpy
+
+    values = codec.decode(d["v"])
+    dtype = numpy.dtype(str(d["d"]))
+    flat: Any = numpy.empty(len(values), dtype=dtype)
+    for i, v in enumerate(values):
+        flat[i] = v
+    return flat.reshape([int(n) for n in d["s"]])
+
+
+def _scalar(codec: Codec, d: dict[str, Any]) -> Any:
+    import numpy
+
+    return numpy.dtype(str(d["d"])).type(codec.decode(d["v"])[0])
+
+
+def _series(codec: Codec, d: dict[str, Any]) -> Any:
+    import pandas
+
+    values, dtype, name = codec.decode(d["v"]), str(d["d"]), codec.decode(d["n"])[0]
+    if d["k"] == "Series":
+        return pandas.Series(values, index=codec.decode(d["i"]), dtype=dtype, name=name)
+    return pandas.Index(values, dtype=dtype, name=name)
+
+
+def _frame(codec: Codec, d: dict[str, Any]) -> Any:
+    import pandas
+
+    index = codec.decode(d["i"])
+    columns = {codec.decode(c)[0]: pandas.Series(codec.decode(v), index=index, dtype=str(t)) for c, t, v in d["v"]}
+    return pandas.DataFrame(columns, index=index, columns=list(columns))
+
+
+def _pandas(codec: Codec, d: dict[str, Any]) -> Any:
+    import pandas
+
+    kind = d["k"]
+    if kind == "Timestamp":
+        return pandas.Timestamp(d["v"])
+    if kind == "Timedelta":
+        return pandas.Timedelta(d["v"])
+    return pandas.NaT if kind == "NaTType" else pandas.NA
+
+
+_ENCODERS: dict[type, Callable[[Codec, Any], Any]] = {
+    list: lambda c, v: c.items(v),
+    tuple: lambda c, v: {"t": "tuple", "v": c.items(v)},
+    dict: lambda c, v: {"t": "dict", "v": _pairs(c, v)},
+    set: lambda c, v: {"t": "set", "v": c.items(v)},
+    frozenset: lambda c, v: {"t": "frozenset", "v": c.items(v)},
+    bytes: lambda c, v: {"t": "bytes", "v": v.hex()},
+    bytearray: lambda c, v: {"t": "bytearray", "v": v.hex()},
+    complex: lambda c, v: {"t": "complex", "v": [v.real, v.imag]},
+    range: lambda c, v: {"t": "range", "v": c.items((v.start, v.stop, v.step))},
+    slice: lambda c, v: {"t": "slice", "v": c.items((v.start, v.stop, v.step))},
+    type(...): lambda c, v: {"t": "constant", "v": "Ellipsis"},
+    type(NotImplemented): lambda c, v: {"t": "constant", "v": "NotImplemented"},
+    collections.deque: lambda c, v: {"t": "deque", "v": c.items(v), "m": v.maxlen},
+    collections.Counter: lambda c, v: {"t": "Counter", "v": _pairs(c, v)},
+    collections.OrderedDict: lambda c, v: {"t": "OrderedDict", "v": _pairs(c, v)},
+    collections.defaultdict: lambda c, v: {"t": "defaultdict", "v": _pairs(c, v)},
+    decimal.Decimal: lambda c, v: {"t": "Decimal", "v": str(v)},
+    fractions.Fraction: lambda c, v: {"t": "Fraction", "v": c.items((v.numerator, v.denominator))},
+    datetime.date: lambda c, v: {"t": "date", "v": v.isoformat()},
+    datetime.datetime: lambda c, v: {"t": "datetime", "v": v.isoformat()},
+    datetime.time: lambda c, v: {"t": "time", "v": v.isoformat()},
+    datetime.timedelta: lambda c, v: {"t": "timedelta", "v": [v.days, v.seconds, v.microseconds]},
+    type({}.keys()): lambda c, v: {"t": "keys", "v": c.items(v)},
+    type({}.values()): lambda c, v: {"t": "values", "v": c.items(v)},
+    type({}.items()): lambda c, v: {"t": "items", "v": c.items(v)},
+    re.Match: _match,
+    re.Pattern: lambda c, v: {"t": "pattern", "v": c.items([v.pattern]), "f": v.flags},
+}
+
+_DECODERS: dict[str, Callable[[Codec, dict[str, Any]], Any]] = {
+    "int": lambda c, d: int(d["v"], 16),
+    "tuple": lambda c, d: tuple(c.decode(d["v"])),
+    "dict": lambda c, d: dict(_unpair(c, d["v"])),
+    "set": lambda c, d: set(c.decode(d["v"])),
+    "frozenset": lambda c, d: frozenset(c.decode(d["v"])),
+    "bytes": lambda c, d: bytes.fromhex(d["v"]),
+    "bytearray": lambda c, d: bytearray.fromhex(d["v"]),
+    "complex": lambda c, d: complex(*d["v"]),
+    "range": lambda c, d: range(*c.decode(d["v"])),
+    "slice": lambda c, d: slice(*c.decode(d["v"])),
+    "constant": lambda c, d: ... if d["v"] == "Ellipsis" else NotImplemented,
+    "deque": lambda c, d: collections.deque(c.decode(d["v"]), d["m"]),
+    "Counter": lambda c, d: collections.Counter(dict(_unpair(c, d["v"]))),
+    "OrderedDict": lambda c, d: collections.OrderedDict(_unpair(c, d["v"])),
+    "defaultdict": lambda c, d: collections.defaultdict(None, _unpair(c, d["v"])),
+    "Decimal": lambda c, d: decimal.Decimal(str(d["v"])),
+    "Fraction": lambda c, d: fractions.Fraction(*c.decode(d["v"])),
+    "date": lambda c, d: datetime.date.fromisoformat(d["v"]),
+    "datetime": lambda c, d: datetime.datetime.fromisoformat(d["v"]),
+    "time": lambda c, d: datetime.time.fromisoformat(d["v"]),
+    "timedelta": lambda c, d: datetime.timedelta(*d["v"]),
+    "keys": lambda c, d: dict.fromkeys(c.decode(d["v"])).keys(),
+    "values": lambda c, d: dict(enumerate(c.decode(d["v"]))).values(),
+    "items": lambda c, d: dict(c.decode(d["v"])).items(),
+    "match": _unmatch,
+    "pattern": lambda c, d: re.compile(c.decode(d["v"])[0], d["f"]),
+    "named": _named,
+    "type": lambda c, d: BUILTIN_TYPES[d["v"]],
+    "ndarray": _ndarray,
+    "scalar": _scalar,
+    "series": _series,
+    "frame": _frame,
+    "pandas": _pandas,
+}

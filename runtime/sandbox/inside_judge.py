@@ -1,0 +1,215 @@
+"""The judge: it runs the tests; the candidate's names in them are proxies. Its report is the verdict's material."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import os
+import sys
+import types
+from typing import Any
+
+from . import inside_forms as forms
+from .inside_candidate import open_streams
+from .inside_failure import CODE, PREAMBLE, describe, describe_syntax
+from .inside_peer import CannotTravel, Gone, Peer
+from .inside_recorder import Recorder
+from .inside_rewrite import CHECK, RECORDER, free_names, note_asserts, rewrite
+from .inside_wire import Channel
+
+ALIASES = {"np": "numpy", "pd": "pandas"}
+
+
+class Judge:
+    """Runs one job.
+
+    Args:
+        job: What the host sent: code, preamble, entry_point, tests, mode, trace, stdin.
+        channel: The connection to the candidate; None in mode "together".
+    """
+
+    def __init__(self, job: dict[str, Any], channel: Channel | None) -> None:
+        self.job = job
+        self.entry: str = job["entry_point"]
+        self.peer = Peer(channel) if channel is not None else None
+        self.recorder = Recorder(self.peer, job["code"], self.entry)
+        self.module = types.ModuleType("greenloop_tests")
+        self.names = self.module.__dict__
+        self.names[RECORDER] = self.recorder
+
+    def run(self) -> dict[str, Any]:
+        """The report: `load` (why the code could not be loaded), results, how it ended."""
+        try:
+            return self._run()
+        except (Gone, CannotTravel) as error:
+            self.recorder.end(error)
+            return self.recorder.report()
+
+    def _run(self) -> dict[str, Any]:
+        if self.peer is not None and not self.peer.greet():
+            return {"broken": "the candidate's process did not start"}
+        try:
+            prepared = forms.prepare(self.job["tests"], self.entry)
+        except SyntaxError as error:
+            return {"bad_tests": f"a test is no Python: {error.msg} in line {error.lineno}"}
+        if self.peer is not None and prepared.needs_together:
+            return {"needs_together": prepared.needs_together}
+        sys.modules[self.module.__name__] = self.module
+        if prepared.loads:
+            load = self._load()
+            if load is not None:
+                return {**self.recorder.report(), "load": load}
+            if self.entry and not self._known(self.entry):
+                what = f"the code defines no {self.entry!r}"
+                missing = {"type": "NameError", "kind": "error", "message": what, "line": None, "traceback": None}
+                return {**self.recorder.report(), "load": missing}
+        self._run_tests(prepared)
+        if self.job["trace"] and not self.recorder.fatal:
+            self.recorder.last_trace()
+        return self.recorder.report()
+
+    # -- the candidate's code ------------------------------------------------------------------------
+
+    def _load(self) -> dict[str, Any] | None:
+        job = self.job
+        self._run_preamble()
+        if self.peer is None:
+            return self._load_here()
+        fields = {k: job[k] for k in ("code", "preamble", "trace", "stdin")}
+        try:
+            self.peer.request("load", **fields)
+        except (Gone, CannotTravel):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the candidate's own failure
+            self._trace_of_load()
+            return getattr(error, "_remote", None) or describe(error, "")
+        return None
+
+    def _trace_of_load(self) -> None:
+        if self.job["trace"]:
+            with contextlib.suppress(Gone, CannotTravel):
+                self.recorder.last_trace()
+
+    def _run_preamble(self) -> None:
+        """Helpers that tests assume are the task's own, not what the candidate made of them."""
+        if self.job["preamble"] and self.peer is not None:
+            with contextlib.suppress(Exception):
+                exec(compile(self.job["preamble"], PREAMBLE, "exec", dont_inherit=True), self.names)
+
+    def _load_here(self) -> dict[str, Any] | None:
+        job = self.job
+        try:
+            exec(compile(job["preamble"], PREAMBLE, "exec", dont_inherit=True), self.names)
+            body = compile(job["code"], CODE, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError) as error:
+            return describe_syntax(error, job["code"])
+        self.module.__name__ = self.names["__name__"] = "__main__"
+        sys.modules["__main__"] = self.module
+        try:
+            exec(body, self.names)
+        except BaseException as error:  # noqa: BLE001 - the candidate's own failure
+            return describe(error, job["code"])
+        return None
+
+    def _known(self, name: str) -> bool:
+        if self.peer is None:
+            return name in self.names
+        found = self.peer.names([name])
+        self.names.update(found)
+        return name in found
+
+    def _bind(self, wanted: list[str]) -> None:
+        """Give the tests the candidate's names, never in place of a builtin, an import or the task's own helper."""
+        if self.peer is None:
+            return
+        own = self.module.__name__
+        classes = [n for n, v in self.names.items() if isinstance(v, type) and v.__module__ == own]
+        ask: list[str] = []
+        for name in wanted:
+            if name in self.names:
+                continue
+            module = ALIASES.get(name, name)
+            if module in sys.stdlib_module_names or name in ALIASES:
+                with contextlib.suppress(ImportError):
+                    self.names[name] = __import__(module)
+                    continue
+            ask.append(name)
+        if ask or classes:
+            self.names.update(self.peer.names([n for n in [*ask, *classes] if n != self.entry]))
+
+    # -- the tests -------------------------------------------------------------------------------------
+
+    def _run_tests(self, prepared: forms.Prepared) -> None:
+        trees = [t.tree for t in prepared.tests if t.tree is not None]
+        self._bind([n for n in free_names(trees) if n != "run_program"])
+        self.names["run_program"] = self._run_program
+        if self.entry and "candidate" not in self.names:
+            self.names["candidate"] = self.names.get(self.entry)
+        forms.offer_candidate_module(self._attribute)
+        has_check = any(t.form == "script" and forms.defines_check(t.tree) for t in prepared.tests)
+        jobs: list[tuple[forms.Test, Any]] = []
+        for test in prepared.tests:
+            if test.form == "script" and test.tree is not None:
+                script = rewrite(test.text, test.tree, len(self.recorder.units), has_check)
+                self.recorder.units += script.units
+                jobs.append((test, script))
+            elif test.tree is not None:
+                note_asserts(test.tree)
+                jobs.append((test, None))
+            else:
+                jobs.append((test, None))
+        called = any(forms.calls_check(t.text) for t in prepared.tests)
+        for test, script in jobs:
+            if self.recorder.fatal:
+                return
+            try:
+                self._run_test(test, script is not None and script.has_check and not called)
+            except BaseException as error:  # noqa: BLE001 - whatever a test lets through
+                self.recorder.raised(error, test.text.strip())
+
+    def _run_test(self, test: forms.Test, call_check: bool) -> None:
+        if self.peer is not None:
+            self.peer.capture = test.captures
+        if test.form == "doctest":
+            forms.run_doctest(test, self.names, self.recorder)
+        elif test.form == "pytest":
+            forms.run_pytest(test, self.names, self.recorder)
+        elif test.tree is not None:
+            exec(compile(test.tree, "<tests>", "exec", dont_inherit=True), self.names)
+            if test.form == "module":
+                forms.run_module(test, self.names, self.recorder)
+            elif call_check and self.entry:
+                self.names[CHECK](self.names[self.entry])
+
+    def _attribute(self, name: str) -> Any:
+        """An attribute of the candidate's module, for tests that import it."""
+        if self.peer is None:
+            return self.names[name]
+        found = self.peer.names([name])
+        if name not in found:
+            raise KeyError(name)
+        return found[name]
+
+    def _run_program(self, stdin: str = "") -> str:
+        """Run the candidate as a whole program; its standard output without trailing white space."""
+        if self.peer is None:
+            raise CannotTravel("run_program needs judge and candidate apart", by_test=True)
+        if not getattr(self, "_sent", False):
+            self._sent = True
+            self.peer.request("source", **{k: self.job[k] for k in ("code", "preamble", "trace")})
+        self.peer.calls.append(("run_program", self.peer.encode((stdin,)), {}))
+        output = self.peer.ask("program", stdin=stdin, unit=self.peer.unit)
+        return forms.normal_output(output if isinstance(output, str) else "")
+
+
+def run(job_fd: int, channel_fd: int | None) -> None:
+    """Judge one job and leave."""
+    open_streams()
+    for name in ("exit", "quit"):
+        if not hasattr(builtins, name):
+            setattr(builtins, name, sys.exit)
+    host = Channel(job_fd)
+    job = host.recv()
+    host.send(Judge(job, Channel(channel_fd) if channel_fd is not None else None).run())
+    os._exit(0)
+

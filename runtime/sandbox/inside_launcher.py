@@ -1,0 +1,101 @@
+"""The first process of a worker: it warms one interpreter and forks the two servers from it, then only waits.
+
+The servers share its pages. It ends them when the host dies, also by a signal that nobody can catch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+from typing import Any
+
+from . import inside_kernel as kernel
+from .inside_server import Server
+
+STANDARD = (
+    "abc array ast asyncio.base_events bisect builtins cmath collections collections.abc contextlib copy dataclasses "
+    "datetime decimal enum fractions functools heapq inspect io itertools json math numbers operator os random re "
+    "socket statistics string struct textwrap threading time types typing typing_extensions"
+).split()
+"""Modules that are warm in every worker."""
+
+
+def main(candidate_fd: int, judge_fd: int, text: str) -> None:
+    """Warm up, fork both servers, wait for the first of host and servers to end."""
+    config: dict[str, Any] = json.loads(text)
+    roles = {"candidate": socket.socket(fileno=candidate_fd), "judge": socket.socket(fileno=judge_fd)}
+    host = os.getppid()
+    try:
+        warm(config["preload"])
+    except BaseException as error:  # noqa: BLE001 - the host reports it
+        for control in roles.values():
+            control.sendall(json.dumps({"failed": f"preload: {type(error).__name__}: {error}"}).encode() + b"\n")
+        os._exit(1)
+    config["baseline_kb"] = kernel.address_space_kb()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0))
+    children = [_fork(role, roles, config) for role in roles]
+    for control in roles.values():
+        control.close()
+    _wait(host, children)
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    os._exit(0)
+
+
+def warm(preload: list[str]) -> None:
+    """Import the standard modules and those that the user named.
+
+    Raises:
+        ImportError: If a module that the user named is missing.
+    """
+    for name in STANDARD:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    for name in preload:
+        importlib.import_module(name)
+
+
+def _fork(role: str, roles: dict[str, socket.socket], config: dict[str, Any]) -> int:
+    parent = os.getpid()
+    flags = kernel.ALL_NAMESPACES if config["tier"] == "namespaces" else 0
+    child = kernel.fork(flags)
+    if child:
+        return child
+    try:
+        for other, control in roles.items():
+            if other != role:
+                control.close()
+        kernel.die_with_parent(parent)
+        Server(roles[role], role, config).run()
+    finally:
+        os._exit(1)
+
+
+def _wait(host: int, children: list[int]) -> None:
+    if not hasattr(os, "pidfd_open"):
+        while os.getppid() == host and os.waitpid(-1, os.WNOHANG)[0] == 0:
+            select.select([], [], [], 0.5)
+        return
+    try:
+        watched = [os.pidfd_open(child) for child in children]
+        with contextlib.suppress(ProcessLookupError):
+            watched.append(os.pidfd_open(host))
+    except ProcessLookupError:
+        return
+    if len(watched) > len(children) and os.getppid() == host:
+        poller = select.poll()
+        for fd in watched:
+            poller.register(fd, select.POLLIN)
+        poller.poll()
+
+

@@ -1,0 +1,283 @@
+"""The judge's side of the connection to a candidate: requests out, values and exceptions in.
+
+Nothing that arrives is trusted: it is decoded to data, or to a proxy that forwards. The candidate can never reach an
+object of the judge; of the judge's functions it can only call those that a test passed to it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .inside_codec import Codec, Unserialisable
+from .inside_failure import known_class, message_of
+from .inside_proxies import Proxy, RemoteClass, RemoteFunction, RemoteIterator, RemoteObject
+from .inside_wire import Channel, FrameTooLarge, WireClosed, WireError
+
+
+class Gone(BaseException):
+    """The candidate is gone, or broke the protocol; a `BaseException`, so that a test's `except` lets it through."""
+
+
+class CannotTravel(BaseException):
+    """A value that cannot travel; `by_test` where it is the test's own, not the candidate's."""
+
+    def __init__(self, message: str, by_test: bool) -> None:
+        super().__init__(message)
+        self.by_test = by_test
+
+
+class Peer:
+    """Speaks with one candidate.
+
+    Args:
+        channel: The connection.
+
+    Attributes:
+        capture: Whether what a call prints is to appear on this side's standard output too.
+        gone: Why nothing more can be asked ("eof", "protocol"); empty while the candidate answers.
+        calls: Calls of the candidate since the last `begin`, as ``(name, encoded arguments, encoded keywords)``.
+        failure: The description of the candidate's exception that was raised last.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._codec = Codec(self._export, self._resolve)
+        self._callbacks: list[Callable[..., Any]] = []
+        self._classes: dict[int, Any] = {}
+        self._arguments: tuple[Any, ...] = ()
+        self.gone = ""
+        self.unit = 0
+        self.capture = False
+        self.calls: list[tuple[str, list[Any], dict[str, Any]]] = []
+
+    def greet(self) -> bool:
+        """Wait until the candidate's process is locked in; no code of the candidate's has run by then."""
+        try:
+            return self._channel.recv() == {"hello": True}
+        except (WireClosed, WireError):
+            return False
+
+    def begin(self, unit: int) -> None:
+        """A test begins: forget the calls of the one before."""
+        self.unit = unit
+        self.calls.clear()
+
+    # -- requests ----------------------------------------------------------------------------------
+
+    def ask(self, op: str, **fields: Any) -> Any:
+        """Send a request and return the decoded answer, or raise what the candidate raised."""
+        return self._codec_decode(self.request(op, **fields)["ok"])
+
+    def request(self, op: str, **fields: Any) -> dict[str, Any]:
+        """Send a request and return the reply as it came; exceptions of the candidate are raised.
+
+        Raises:
+            Gone: If the candidate is gone.
+            CannotTravel: If a value cannot travel.
+        """
+        if self.gone:
+            raise Gone(self.gone)
+        try:
+            self._channel.send({"op": op, **fields})
+            while True:
+                reply = self._channel.recv()
+                if not isinstance(reply, dict):
+                    raise WireError("a reply that is no object")
+                if "cb" not in reply:
+                    break
+                self._channel.send(self._call_back(reply))
+        except WireClosed:
+            self.gone = "eof"
+        except WireError:
+            self.gone = "protocol"
+        except FrameTooLarge as error:
+            raise CannotTravel(f"a value of {error}", by_test=True) from None
+        if self.gone:
+            raise Gone(self.gone)
+        if "exc" in reply:
+            raise self.rebuild(reply["exc"])
+        if "bad" in reply or "ok" not in reply:
+            raise CannotTravel(str(reply.get("bad", "malformed reply"))[:500], by_test=False)
+        return reply
+
+    def call(self, function: dict[str, Any], name: str, a: tuple[Any, ...], k: dict[str, Any]) -> Any:
+        """Call something of the candidate's; what it changes in mutable arguments is changed here too."""
+        arguments, keywords = self.encode(a), {n: self.encode((v,))[0] for n, v in k.items()}
+        self.calls.append((name, arguments, keywords))
+        fields: dict[str, Any] = {"capture": True} if self.capture else {}
+        reply = self.request("call", f=function, a=arguments, k=keywords, unit=self.unit, **fields)
+        if self.capture:
+            sys.stdout.write(str(reply.get("out", "")))
+        try:
+            for key, after in reply.get("changed", ()):
+                update(k[key] if isinstance(key, str) else a[key], self._codec_decode(after))
+        except (TypeError, ValueError, KeyError, IndexError):
+            raise CannotTravel("malformed reply", by_test=False) from None
+        self._arguments = a
+        try:
+            return self._codec_decode(reply["ok"])
+        finally:
+            self._arguments = ()
+
+    def encode(self, values: tuple[Any, ...]) -> list[Any]:
+        """Values of the test as data."""
+        try:
+            return self._codec.encode(list(values))
+        except Unserialisable as error:
+            raise CannotTravel(str(error), by_test=True) from None
+
+    def arguments(self, index: int) -> str:
+        """A noted call as source, with its arguments as they were before it: ``f(1, k=2)``."""
+        name, a, k = self.calls[index]
+        shown = [repr(self._codec_decode(v)) for v in a]
+        return f"{name}({', '.join([*shown, *(f'{n}={self._codec_decode(v)!r}' for n, v in k.items())])})"
+
+    def names(self, wanted: list[str]) -> dict[str, Any]:
+        """Those of the wanted names that the candidate defines, as values or proxies."""
+        found = self.request("names", names=wanted)["ok"]
+        if not isinstance(found, dict):
+            raise CannotTravel("malformed reply", by_test=False)
+        return {n: self._codec_decode(found[n]) for n in wanted if n in found}
+
+    def items(self, number: int) -> Iterator[Any]:
+        """The items of a remote iterator, fetched in growing batches."""
+        count, end = 1, False
+        while not end:
+            answer = self.request("iterate", id=number, count=count)["ok"]
+            if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
+                raise CannotTravel("malformed reply", by_test=False)
+            for item in answer["items"]:
+                yield self._codec_decode(item)
+            if "exc" in answer:
+                raise self.rebuild(answer["exc"])
+            end, count = bool(answer.get("end", True)), min(256, count * 2)
+
+    # -- values ------------------------------------------------------------------------------------
+
+    def _codec_decode(self, data: Any) -> Any:
+        try:
+            return self._codec.decode(data)
+        except (Unserialisable, RecursionError, MemoryError, ImportError) as error:
+            raise CannotTravel(str(error)[:500], by_test=False) from None
+
+    def _export(self, value: Any) -> Any:
+        if isinstance(value, (Proxy, RemoteIterator)):
+            return {"t": "handle", "id": value._remote_id}  # pyright: ignore[reportPrivateUsage]
+        number = getattr(value, "_remote_class_id", None) if isinstance(value, type) else None
+        if number is not None:
+            return {"t": "handle", "id": number}
+        if callable(value) and not isinstance(value, type):
+            self._callbacks.append(value)
+            return {"t": "callback", "id": len(self._callbacks) - 1}
+        if hasattr(value, "__next__"):
+            return self._codec.items(value)
+        raise Unserialisable(f"an object of class {type(value).__name__}")
+
+    def _resolve(self, data: dict[str, Any]) -> Any:
+        tag, kind = data.get("t"), data.get("k")
+        if tag == "argument":
+            return self._arguments[data["i"]]
+        if tag == "callback":
+            return self._callbacks[data["id"]]
+        if tag != "handle":
+            raise Unserialisable(f"unknown tag {tag!r}")
+        number, name = int(data["id"]), str(data["n"])
+        if kind == "function":
+            return RemoteFunction(self, number, name)
+        if kind == "class":
+            return RemoteClass(self, number, name)
+        if kind == "error":
+            return self.error_class(number, data["mro"])
+        if kind == "exception":
+            return self.rebuild(data["e"])
+        if kind == "coroutine":
+            return self._await(number)
+        if name in ("generator", "map", "filter", "zip", "enumerate", "reversed") or name.endswith("iterator"):
+            return RemoteIterator(self, number)
+        if kind == "module":
+            if name in sys.stdlib_module_names:
+                return __import__(name)
+            raise Unserialisable(f"the module {name}")
+        return RemoteObject(self, number, name, data.get("c"))
+
+    async def _await(self, number: int) -> Any:
+        return self.ask("await", id=number)
+
+    def _call_back(self, reply: dict[str, Any]) -> dict[str, Any]:
+        try:
+            function = self._callbacks[reply["cb"]]
+            a = self._codec_decode(reply["a"])
+            k = {str(n): self._codec_decode(v) for n, v in reply["k"].items()}
+            return {"ok": self.encode((function(*a, **k),))[0]}
+        except Exception as error:  # noqa: BLE001 - goes to the candidate that called
+            return {"exc": [type(error).__name__, message_of(error)]}
+
+    # -- exceptions --------------------------------------------------------------------------------
+
+    def error_class(self, number: int | None, mro: Any) -> type[BaseException]:
+        """A class for a candidate's exception class: real, so that `except` and `assertRaises` know it."""
+        if number is not None and number in self._classes:
+            return self._classes[number]
+        known: type[BaseException] | None = None
+        own = ""
+        for module, name in mro:
+            known = known_class(str(module), str(name))
+            if known is not None:
+                break
+            own = own or str(name)
+        base = known or Exception
+        if not own:
+            return base
+        made = type(own, (base,), {"_remote_class_id": number})
+        if number is not None:
+            self._classes[number] = made
+        return made
+
+    def rebuild(self, found: Any) -> BaseException:
+        """The candidate's exception as one to raise here; it carries its description as `_remote`."""
+        try:
+            cls = self.error_class(found.get("class"), found["mro"])
+            arguments = self._codec_decode(found.get("args", [])) or []
+            try:
+                error = cls(*arguments)
+            except Exception:  # noqa: BLE001 - a class with an __init__ of its own
+                error = cls.__new__(cls)
+                error.args = tuple(arguments)
+            state = self._codec_decode(found.get("state")) or {}
+            for name, value in state.items():
+                if isinstance(name, str) and not name.startswith("__"):
+                    setattr(error, name, value)
+        except (TypeError, ValueError, KeyError, AttributeError, Unserialisable, CannotTravel):
+            error = RuntimeError("the candidate raised")
+        error._remote = found  # type: ignore[attr-defined]
+        return error
+
+
+def update(old: Any, new: Any) -> None:
+    """Bring a mutable value to a new state in place, down to nested ones, so that every name for it sees it."""
+    if type(old) is not type(new):
+        return
+    if isinstance(old, list):
+        merged = [_merge(a, b) for a, b in zip(old, new)]  # noqa: B905
+        old[:] = merged + new[len(merged) :]
+    elif isinstance(old, dict):
+        merged_items = [(k, _merge(old[k], v) if k in old else v) for k, v in new.items()]
+        old.clear()
+        old.update(merged_items)
+    elif isinstance(old, set):
+        old.clear()
+        old.update(new)
+    elif isinstance(old, bytearray):
+        old[:] = new
+    elif hasattr(old, "appendleft"):
+        old.clear()
+        old.extend(new)
+
+
+def _merge(old: Any, new: Any) -> Any:
+    if type(old) is type(new) and isinstance(new, (list, dict, set, bytearray)):
+        update(old, new)
+        return old
+    return new

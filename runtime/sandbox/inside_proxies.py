@@ -1,0 +1,190 @@
+"""Stand-ins, in the judge, for what lives in the candidate: functions, classes, objects, iterators.
+
+What a test asks of them is forwarded. What decides is not: an object of the candidate's never equals plain data by its
+own word, and its class's `__eq__` is heard only between two of its own objects, and only where it tells a stranger apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .inside_peer import Peer
+
+_OWN = frozenset({"_remote_peer", "_remote_id", "_remote_name", "_remote_class"})
+
+
+class Proxy:
+    """An object in the candidate."""
+
+    _remote_peer: Peer
+    _remote_id: int
+    _remote_name: str
+    _remote_class: int | None
+
+    def __init__(self, peer: Peer, number: int, name: str, cls: Any = None) -> None:
+        put = object.__setattr__
+        put(self, "_remote_peer", peer)
+        put(self, "_remote_id", number)
+        put(self, "_remote_name", name)
+        put(self, "_remote_class", cls if isinstance(cls, int) else None)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OWN:
+            raise AttributeError(name)
+        return self._remote_peer.ask("get", id=self._remote_id, n=name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        peer = self._remote_peer
+        peer.request("set", id=self._remote_id, n=name, v=peer.encode((value,))[0])
+
+    def __delattr__(self, name: str) -> None:
+        self._remote_peer.request("delete", id=self._remote_id, n=name)
+
+    def __call__(self, *a: Any, **k: Any) -> Any:
+        return self._remote_peer.call({"id": self._remote_id}, self._remote_name, a, k)
+
+    def _special(self, method: str, *a: Any) -> Any:
+        name = f"{self._remote_name}.{method}"
+        return self._remote_peer.call({"id": self._remote_id, "s": method}, name, a, {})
+
+    def _plain(self) -> list[Any]:
+        return self._remote_peer.ask("plain", id=self._remote_id)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Proxy):
+            if other._remote_id == self._remote_id:
+                return True
+            return self._special("__eq__", other) is True and self._special("__eq__", "a stranger") is not True
+        plain = self._plain()
+        return bool(plain) and plain[0] == other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._special("__hash__"))
+
+    def __repr__(self) -> str:
+        shown = self._special("__repr__")
+        return shown if isinstance(shown, str) else f"<{self._remote_name}>"
+
+    def __str__(self) -> str:
+        shown = self._special("__str__")
+        return shown if isinstance(shown, str) else f"<{self._remote_name}>"
+
+
+class RemoteFunction(Proxy):
+    """A function of the candidate's."""
+
+    @property
+    def __name__(self) -> str:
+        return self._remote_name
+
+    def __repr__(self) -> str:
+        return f"<function {self._remote_name}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Proxy) and other._remote_id == self._remote_id
+
+    def __hash__(self) -> int:
+        return hash(self._remote_id)
+
+
+class RemoteClass(RemoteFunction):
+    """A class of the candidate's: call it, ask `isinstance`."""
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        if not isinstance(instance, RemoteObject):
+            return False
+        return self._remote_peer.ask("isinstance", id=instance._remote_id, c=self._remote_id) is True
+
+    def __subclasscheck__(self, cls: Any) -> bool:
+        if not isinstance(cls, RemoteClass):
+            return False
+        return self._remote_peer.ask("isinstance", id=cls._remote_id, c=self._remote_id, sub=True) is True
+
+    def __repr__(self) -> str:
+        return f"<class {self._remote_name!r}>"
+
+
+class RemoteObject(Proxy):
+    """An instance of a class of the candidate's."""
+
+    def __bool__(self) -> bool:
+        peer = self._remote_peer
+        try:
+            return peer.call({"id": self._remote_id, "s": "__bool__"}, "bool", (), {}) is True
+        except TypeError:
+            pass
+        try:
+            return peer.call({"id": self._remote_id, "s": "__len__"}, "len", (), {}) != 0
+        except TypeError:
+            return True
+
+    def __iter__(self) -> Iterator[Any]:
+        iterator = self._special("__iter__")
+        if isinstance(iterator, RemoteIterator):
+            return iterator
+        return RemoteIterator(self._remote_peer, iterator._remote_id)
+
+    def __next__(self) -> Any:
+        return self._special("__next__")
+
+    def __enter__(self) -> Any:
+        entered = self._special("__enter__")
+        return self if isinstance(entered, Proxy) and entered._remote_id == self._remote_id else entered
+
+    def __exit__(self, *failure: Any) -> Any:
+        return self._special("__exit__", None, None, None)
+
+    def __contains__(self, item: Any) -> bool:
+        try:
+            return self._special("__contains__", item) is True
+        except TypeError:
+            return any(item == other for other in self)
+
+    def __format__(self, spec: str) -> str:
+        return str(self._special("__format__", spec))
+
+
+def _forward(method: str) -> Any:
+    def forwarded(self: RemoteObject, *a: Any) -> Any:
+        return self._special(method, *a)  # pyright: ignore[reportPrivateUsage]
+
+    forwarded.__name__ = method
+    return forwarded
+
+
+_BINARY = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift divmod".split()
+_METHODS = [
+    *(f"__{n}__" for n in _BINARY),
+    *(f"__r{n}__" for n in _BINARY),
+    *(f"__i{n}__" for n in _BINARY if n != "divmod"),
+    *(f"__{n}__" for n in "lt le gt ge neg pos abs invert len getitem setitem delitem".split()),
+    *(f"__{n}__" for n in "int float index complex round trunc floor ceil reversed bytes".split()),
+]
+for _method in _METHODS:
+    setattr(RemoteObject, _method, _forward(_method))
+
+
+class RemoteIterator:
+    """A generator or another iterator of the candidate's; items are fetched as they are asked for."""
+
+    def __init__(self, peer: Peer, number: int) -> None:
+        self._remote_peer = peer
+        self._remote_id = number
+        self._items = peer.items(number)
+
+    def __iter__(self) -> RemoteIterator:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._items)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._remote_peer.ask("get", id=self._remote_id, n=name)
+
+    def __repr__(self) -> str:
+        return "<generator>"

@@ -1,0 +1,144 @@
+"""Notes what became of each unit of the tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .inside_failure import bounded_repr, clip, describe
+from .inside_peer import CannotTravel, Gone, Peer
+
+GOT = 1000
+CALL = 500
+
+
+class Recorder:
+    """The object that rewritten tests report to.
+
+    Args:
+        peer: The connection to the candidate; None in mode "together".
+        code: The candidate's code, for lines of its own tracebacks in mode "together".
+        name: The entry point.
+
+    Attributes:
+        units: The source of each unit.
+        results: By unit number, what is known of it.
+        fatal: What ended the run early: "eof", "protocol", "cannot_travel"; empty otherwise.
+    """
+
+    def __init__(self, peer: Peer | None, code: str, name: str) -> None:
+        self.units: list[str] = []
+        self.results: dict[int, dict[str, Any]] = {}
+        self.fatal = ""
+        self.fatal_message = ""
+        self.by_test = False
+        self.trace: list[Any] | None = None
+        self._peer = peer
+        self._code = code
+        self._name = name
+        self._noted: tuple[Any, Any, str] | None = None
+        self._current = -1
+
+    def begin(self, number: int) -> None:
+        """A unit begins."""
+        self._current = number
+        self._noted = None
+        self.results.setdefault(number, {"test": self.units[number], "passed": True})
+        if self._peer is not None:
+            self._peer.begin(number + 1)
+
+    def note(self, got: Any, expected: Any, symbol: str) -> None:
+        """An assertion is about to fail: what both sides were."""
+        self._noted = (got, expected, symbol)
+
+    def failed(self, number: int, error: BaseException) -> None:
+        """A unit raised; what ends the whole run is raised on."""
+        if number not in self.results:
+            self.begin(number)
+        if isinstance(error, (Gone, CannotTravel)):
+            self.end(error)
+            raise error
+        if not self.results[number]["passed"]:
+            return
+        result = self.results[number] = {"test": self.units[number], "passed": False, **self._calls()}
+        remote = getattr(error, "_remote", None)
+        if remote is None and isinstance(error, AssertionError) and not self._own(error):
+            self._wrong(result, error)
+        else:
+            found = remote if isinstance(remote, dict) else describe(error, self._code)
+            for key in ("line", "traceback", "kind"):
+                result[key] = found.get(key)
+            result["error_type"], result["message"] = str(found.get("type"))[:200], clip(str(found.get("message")))
+        self._noted = None
+        self._keep_trace()
+
+    def _own(self, error: BaseException) -> bool:
+        """Whether the candidate itself raised it (known in mode "together" only)."""
+        return describe(error, self._code)["line"] is not None
+
+    def _wrong(self, result: dict[str, Any], error: AssertionError) -> None:
+        result["kind"], result["error_type"] = "failed", "AssertionError"
+        message = clip(str(error)) if error.args else ""
+        if self._noted is not None:
+            got, expected, symbol = self._noted
+            result["got"] = bounded_repr(got, GOT)
+            shown = bounded_repr(expected, GOT)
+            result["expected"] = shown if symbol in ("==", "is") else f"{symbol} {shown}"
+            message = message or f"got {result['got']}, expected {result['expected']}"
+        result["message"] = message
+
+    def _calls(self) -> dict[str, Any]:
+        if self._peer is None or not self._peer.calls:
+            return {}
+        last = len(self._peer.calls)
+        try:
+            shown = [self._peer.arguments(i) for i in range(max(0, last - 3), last)]
+        except Exception:  # noqa: BLE001 - a value whose repr fails only costs the call's text
+            return {}
+        return {"call": clip("; ".join(shown), CALL)}
+
+    def _keep_trace(self) -> None:
+        if self._peer is None or self.trace is not None:
+            return
+        try:
+            found = self._peer.request("trace")["ok"]
+        except BaseException as error:  # noqa: BLE001 - the candidate may be gone
+            self.end(error)
+            return
+        self.trace = found if isinstance(found, list) and found else None
+
+    def last_trace(self) -> None:
+        """Where no unit failed: keep what was traced last."""
+        self._keep_trace()
+
+    def raised(self, error: BaseException, source: str) -> None:
+        """Something outside of every unit raised: a unit of its own, so that it is not lost."""
+        if isinstance(error, (Gone, CannotTravel)):
+            self.end(error)
+            return
+        self.units.append(source)
+        self._current = len(self.units) - 1
+        self.failed(self._current, error)
+
+    def end(self, error: BaseException) -> None:
+        """Note why nothing more can be asked of the candidate."""
+        if isinstance(error, CannotTravel):
+            self.fatal = self.fatal or "cannot_travel"
+            self.fatal_message, self.by_test = str(error), error.by_test
+        elif isinstance(error, Gone):
+            self.fatal = self.fatal or str(error)
+        if self._current in self.results and self.results[self._current]["passed"]:
+            self.results[self._current] = {
+                "test": self.units[self._current], "passed": False, "kind": "ended", **self._calls(),
+            }  # fmt: skip
+        self._current = -1
+
+    def report(self) -> dict[str, Any]:
+        """All results as JSON data."""
+        return {
+            "results": [self.results[n] for n in sorted(self.results)],
+            "total": len(self.units),
+            "fatal": self.fatal,
+            "message": clip(self.fatal_message),
+            "by_test": self.by_test,
+            "trace": self.trace,
+        }

@@ -1,0 +1,163 @@
+"""A warm fork server: per program one child, isolated, watched, reaped. It never receives code or tests.
+
+The candidate's server and the judge's are the same program; what differs is what the child runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from . import inside_candidate, inside_judge
+from . import inside_kernel as kernel
+from .inside_box import Box
+
+TICK_S = 0.1
+
+
+class Server:
+    """Serves one control connection.
+
+    Args:
+        control: The connection to the host.
+        role: "candidate" or "judge".
+        config: What the host asked for: tier, paths, box, preload.
+    """
+
+    def __init__(self, control: socket.socket, role: str, config: dict[str, Any]) -> None:
+        self.control = control
+        self.role = role
+        self.config = config
+        self.child = 0
+        self.started = 0.0
+        self.deadline = 0.0
+        self.killed = ""
+        self._buffer = b""
+        self._fds: list[int] = []
+
+    def run(self) -> None:
+        """Set the isolation up, then serve until the host is gone."""
+        try:
+            self.box = Box(self.config, self.role)
+            self.box.enter()
+        except Exception as error:  # noqa: BLE001 - the host reports it
+            self._tell({"failed": f"{type(error).__name__}: {error}"})
+            os._exit(1)
+        self._wake_read, wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(wake_write, False)
+        self._wake_write = wake_write
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        self._tell({"ready": True, "version": list(sys.version_info[:3])})
+        poller = select.poll()
+        poller.register(self.control, select.POLLIN)
+        poller.register(self._wake_read, select.POLLIN)
+        while True:
+            ready = dict(poller.poll(int(TICK_S * 1000) if self.child else None))
+            if self._wake_read in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wake_read, 4096)
+                self._reap(os.WNOHANG | os.WUNTRACED)
+            if self.control.fileno() in ready and not self._read():
+                self._kill("host")
+                os._exit(0)
+            if self.child:
+                self._watch()
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):
+            self.control.sendall(json.dumps(message).encode() + b"\n")
+
+    def _read(self) -> bool:
+        try:
+            data, fds, _, _ = socket.recv_fds(self.control, 65536, 8)
+        except OSError:
+            return False
+        self._fds += fds
+        self._buffer += data
+        while b"\n" in self._buffer:
+            line, _, self._buffer = self._buffer.partition(b"\n")
+            message = json.loads(line)
+            if message["do"] == "run":
+                count = message["fds"]
+                self._start(message, self._fds[:count])
+                self._fds = self._fds[count:]
+            else:
+                self._kill(message["why"])
+        return bool(data)
+
+    def _start(self, job: dict[str, Any], fds: list[int]) -> None:
+        self.killed = ""
+        self.started = time.monotonic()
+        self.deadline = self.started + job["wall_s"]
+        server = os.getpid()
+        child = os.fork()
+        if child == 0:
+            self._child(job, fds, server)
+        self.child = child
+        for fd in fds:
+            os.close(fd)
+
+    def _child(self, job: dict[str, Any], fds: list[int], server: int) -> None:
+        """In the child: shut the doors behind, then run. Never returns."""
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            kernel.die_with_parent(server)
+            self.box.confine(job, fds)
+            if self.role == "judge":
+                inside_judge.run(3, 4 if job["apart"] else None)
+            else:
+                inside_candidate.run(3)
+        except BaseException as error:  # noqa: BLE001 - nothing may get back into the server's loop
+            with contextlib.suppress(OSError):
+                self.control.sendall(json.dumps({"setup": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+        finally:
+            os._exit(71)
+
+    def _kill(self, why: str) -> None:
+        if not self.child:
+            return
+        self.killed = self.killed or why
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.child, signal.SIGKILL)
+        self._reap(0)
+
+    def _reap(self, flags: int) -> None:
+        if not self.child:
+            return
+        try:
+            pid, status, usage = os.wait4(self.child, flags)
+        except ChildProcessError:
+            pid, status, usage = self.child, 0, None
+        if pid == 0:
+            return
+        if os.WIFSTOPPED(status):
+            self._kill("stopped")
+            return
+        self.child = 0
+        self.box.clean()
+        self._tell(
+            {
+                "exit": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
+                "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+                "killed": self.killed,
+                "cpu_s": usage.ru_utime + usage.ru_stime if usage else 0.0,
+                "wall_s": time.monotonic() - self.started,
+                "maxrss": usage.ru_maxrss if usage else 0,
+            }
+        )
+
+    def _watch(self) -> None:
+        if time.monotonic() >= self.deadline:
+            self._kill("wall")
+        elif self.box.overfull():
+            self._kill("disk")

@@ -1,0 +1,118 @@
+"""A bounded pool of workers: started when needed, recycled, replaced when they break."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import Any
+
+from ...errors import SandboxError
+from ..execution import Limits
+from .environment import Environment
+from .worker import RawRun, Worker
+
+RECYCLE = 500
+"""Programs after which a worker is replaced by a fresh one."""
+
+
+class Pool:
+    """Workers for as many programs at a time as `size`.
+
+    Args:
+        environment: What workers run.
+        size: Most workers at a time.
+    """
+
+    def __init__(self, environment: Environment, size: int) -> None:
+        self._environment = environment
+        self._size = size
+        self._reset()
+        _pools.add(self)
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._condition = threading.Condition()
+        self._idle: list[Worker] = []
+        self._busy: set[Worker] = set()
+        self._count = 0
+        self._closed = False
+
+    def run(self, job: dict[str, Any], limits: Limits) -> RawRun:
+        """Run a job on the next free worker; waits while all are busy.
+
+        Raises:
+            SandboxError: If the pool is closed, or the worker broke; it is replaced then.
+        """
+        worker = self._take()
+        try:
+            raw = worker.run(job, limits)
+        except BaseException:
+            self._give(worker, broken=True)
+            raise
+        self._give(worker, broken=worker.runs >= RECYCLE)
+        return raw
+
+    def _take(self) -> Worker:
+        with self._condition:
+            while not self._closed and not self._idle and self._count >= self._size:
+                self._condition.wait()
+            if self._closed:
+                raise SandboxError("the sandbox is closed")
+            if self._idle:
+                worker = self._idle.pop()
+                self._busy.add(worker)
+                return worker
+            self._count += 1
+        try:
+            worker = Worker(self._environment)
+        except BaseException:
+            with self._condition:
+                self._count -= 1
+                self._condition.notify()
+            raise
+        with self._condition:
+            if not self._closed:
+                self._busy.add(worker)
+                return worker
+        worker.close()
+        raise SandboxError("the sandbox is closed")
+
+    def _give(self, worker: Worker, *, broken: bool) -> None:
+        with self._condition:
+            self._busy.discard(worker)
+            if broken or self._closed:
+                self._count -= 1
+            else:
+                self._idle.append(worker)
+            self._condition.notify()
+        if broken or self._closed:
+            worker.close()
+
+    def close(self) -> None:
+        """End all workers, also those at work."""
+        with self._condition:
+            self._closed = True
+            workers = [*self._idle, *self._busy]
+            self._idle.clear()
+            self._condition.notify_all()
+        for worker in workers:
+            worker.close()
+
+    def after_fork(self) -> None:
+        """In a forked child: the workers are the parent's."""
+        for worker in [*self._idle, *self._busy]:
+            worker.forget()
+        self._reset()
+
+
+_pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for pool in list(_pools):
+        pool.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
