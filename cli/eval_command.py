@@ -9,7 +9,9 @@ import dspy
 import typer
 from rich.markup import escape
 
+from ..errors import UsageError
 from ..evals.scoring import Scores, score
+from ..optimizers.artifact import load
 from ..runtime.task import Task
 from .common import (
     ConcurrencyOption,
@@ -26,10 +28,10 @@ from .common import (
     print_json,
     read_tasks,
 )
-from .programs import PROGRAMS, named_program
+from .programs import ProgramOption, named_program
 from .show import figure_notes, figure_table, scoring_progress
+from .solve_command import by_id, from_words, solve_and_show
 
-ProgramOption = Annotated[str, typer.Option("--program", help="; ".join(f"{k}: {v}" for k, v in PROGRAMS.items()))]
 ReplicatesOption = Annotated[int, typer.Option("--replicates", min=1, help="how often each task is run")]
 OracleOption = Annotated[bool, typer.Option("--oracle", help="let the hidden tests steer too, as the paper does")]
 
@@ -58,6 +60,7 @@ def evaluate(
 def run(
     folder: Annotated[Path, typer.Argument(help="a folder that greenloop tune or gl.export wrote")],
     tasks: Annotated[str | None, typer.Option("--tasks", help="score it on these tasks")] = None,
+    task_id: Annotated[str | None, typer.Option("--id", help="solve only this task of --tasks, and show how")] = None,
     task: Annotated[str | None, typer.Option("--task", help="solve this one request, in words")] = None,
     data: DataOption = None,
     limit: LimitOption = None,
@@ -69,18 +72,16 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Load an exported program and score it on tasks, or solve one request with it."""
-    from ..errors import UsageError
-    from ..optimizers.artifact import load
-
     if (tasks is None) == (task is None):
         raise UsageError("give either --tasks TASKS or --task 'what to write'")
     program = load(folder)
     if task is not None:
-        from .solve_command import solve_and_show
-
-        solve_and_show(program, Task(task_id="task", prompt=task, entry_point=""), store, seed, as_json)
+        solve_and_show(program, from_words(task, "", []), store, seed, as_json)
         return
     chosen = read_tasks(str(tasks), data, limit)
+    if task_id is not None:
+        solve_and_show(program, by_id(chosen, task_id), store, seed, as_json)
+        return
     score_and_show(program, chosen, f"{folder} on {tasks}", replicates, oracle, store, seed, concurrency, as_json)
 
 

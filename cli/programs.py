@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from ..errors import UsageError
 from ..modules.execute import Execute
@@ -20,6 +22,9 @@ PROGRAMS = {
     "resample": "independent drafts until one passes the visible tests, at most 4",
     "ger": "generate, execute, refine: one draft and at most 3 refinements",
 }
+
+
+ProgramOption = Annotated[str, typer.Option("--program", help="; ".join(f"{k}: {v}" for k, v in PROGRAMS.items()))]
 
 
 def named_program(name: str, model: str, *, calls: int = 4, max_tokens: int = 512) -> Program:

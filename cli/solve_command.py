@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Any, cast
 
 import dspy
@@ -23,8 +24,7 @@ from .common import (
     print_json,
     read_tasks,
 )
-from .eval_command import ProgramOption
-from .programs import named_program
+from .programs import ProgramOption, named_program
 from .show import show_code, show_trajectory
 
 
@@ -50,9 +50,9 @@ def solve(
     if (request is None) == (tasks is None):
         raise UsageError("say what to write: greenloop solve 'Write add(a, b).' or greenloop solve --tasks SET --id ID")
     if tasks is not None:
-        task = _by_id(read_tasks(tasks, data, None), task_id)
+        task = by_id(read_tasks(tasks, data, None), task_id)
     else:
-        task = _from_words(str(request), entry_point, test or [])
+        task = from_words(str(request), entry_point, test or [])
     solve_and_show(made, task, store, seed, as_json)
 
 
@@ -98,15 +98,15 @@ def solve_and_show(program: dspy.Module, task: Task, store: str | None, seed: in
         show_code(prediction.code)
 
 
-def _from_words(request: str, entry_point: str, tests: list[str]) -> Task:
+def from_words(request: str, entry_point: str, tests: list[str]) -> Task:
+    """A task from what a person typed."""
     if not request.strip():
         raise UsageError("the request is empty: say what to write")
     return Task(task_id="request", prompt=request, entry_point=entry_point, visible_tests=tests)
 
 
-def _by_id(tasks: list[Task], task_id: str | None) -> Task:
-    import difflib
-
+def by_id(tasks: list[Task], task_id: str | None) -> Task:
+    """The task of this id; the nearest ids are offered where there is none."""
     ids = [t.task_id for t in tasks]
     if task_id is None:
         raise UsageError(f"--id is missing; ids are {', '.join(ids[:5])}, …")

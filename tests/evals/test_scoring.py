@@ -1,0 +1,144 @@
+"""Scoring: honest figures, resumable, an outage never a score."""
+
+from __future__ import annotations
+
+import threading
+
+import dspy
+import greenloop as gl
+import pytest
+from greenloop.errors import ModelUnavailable, ProgramError, TaskError
+from greenloop.testing import ScriptedModel
+
+TASKS = [
+    gl.Task(
+        task_id=f"t{i}",
+        prompt=f"Write f(x) that adds {i} to x.",
+        entry_point="f",
+        visible_tests=["assert f(0) == " + str(i)],
+        hidden_tests=[f"assert f(1) == {i + 1}"],
+    )
+    for i in range(6)
+]
+
+
+def by_content(messages: list[dict]) -> str:
+    """Solves every second task."""
+    text = messages[1]["content"]
+    number = int(text.split("adds ")[1].split()[0])
+    return f"```python\ndef f(x):\n    return x + {number if number % 2 == 0 else number + 1}\n```"
+
+
+def program(model) -> gl.Program:
+    return gl.GenerateExecuteRefine(generate=gl.Generate(model=model), refine=gl.Refine(model=model), max_iterations=1)
+
+
+def test_a_figure_carries_what_it_must() -> None:
+    with gl.session() as session:
+        figure = gl.score(program(ScriptedModel(by_content)), TASKS, replicates=2).figure()
+        assert figure.n == 6
+        assert figure.replicates == 2
+        assert figure.rate == 0.5
+        assert figure.solved == 3
+        assert 0 <= figure.interval[0] < 0.5 < figure.interval[1] <= 1
+        assert figure.steering == "visible"
+        assert figure.tier == session.sandbox.tier
+        assert figure.simulated
+        assert figure.model_calls == 18
+        assert len(figure.models) == 1
+
+
+def test_a_second_scoring_pays_nothing_and_shows_the_same_figure(tmp_path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    model = ScriptedModel(by_content)
+    figures = []
+    for _ in range(2):
+        with gl.session(url) as session:
+            figures.append(gl.score(program(model), TASKS).figure())
+            paid = session.meter.paid.calls
+    assert paid == 0
+    assert figures[0] == figures[1]
+
+
+def test_oracle_is_stamped() -> None:
+    with gl.session():
+        assert gl.score(program(ScriptedModel(by_content)), TASKS[:2], oracle=True).figure().steering == "oracle"
+
+
+def test_an_outage_stops_the_run_keeps_what_was_paid_and_a_rerun_goes_on(tmp_path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    lock = threading.Lock()
+    left = [4]
+
+    def sometimes_away(messages: list[dict]) -> str:
+        with lock:
+            left[0] -= 1
+            if left[0] < 0:
+                raise ModelUnavailable("the server is away")
+        return by_content(messages)
+
+    model = ScriptedModel(sometimes_away)
+    with gl.session(url), pytest.raises(ModelUnavailable):
+        gl.score(program(model), TASKS, concurrency=1)
+    left[0] = 1000
+    with gl.session(url) as session:
+        figure = gl.score(program(model), TASKS, concurrency=1).figure()
+        assert session.meter.paid.calls == 9 - 4
+    assert figure.rate == 0.5
+
+
+def test_a_program_that_raises_is_named_not_scored() -> None:
+    class Broken(dspy.Module):
+        def forward(self, problem):
+            raise KeyError("x")
+
+    with gl.session(), pytest.raises(ProgramError, match="KeyError on task t0"):
+        gl.score(Broken(), TASKS[:1])
+
+
+def test_a_program_without_code_is_named() -> None:
+    class Empty(dspy.Module):
+        def forward(self, problem):
+            return dspy.Prediction(answer=1)
+
+    with gl.session(), pytest.raises(ProgramError, match="returned no code"):
+        gl.score(Empty(), TASKS[:1])
+
+
+def test_tasks_without_tests_are_refused() -> None:
+    bare = gl.Task(task_id="bare", prompt="p", entry_point="f")
+    with gl.session(), pytest.raises(TaskError, match="bare"):
+        gl.score(program(ScriptedModel(by_content)), [bare])
+    with gl.session(), pytest.raises(TaskError, match="no tasks"):
+        gl.score(program(ScriptedModel(by_content)), [])
+
+
+def test_the_ledger_has_one_row_per_task_and_replicate(tmp_path) -> None:
+    with gl.session(f"sqlite:///{tmp_path}/s.db") as session:
+        for _ in range(2):
+            gl.score(program(ScriptedModel(by_content)), TASKS[:3], replicates=2)
+        rows = list(session.store.runs())
+    assert len(rows) == 6
+    assert all(row["attempts"] for row in rows)
+
+
+def test_dspys_evaluate_and_bootstrap_run_unchanged() -> None:
+    model = ScriptedModel(by_content)
+    with gl.session():
+        evaluate = dspy.Evaluate(devset=TASKS, metric=gl.solved, num_threads=2, display_progress=False)
+        assert evaluate(program(model)).score == 50.0
+        made = dspy.BootstrapFewShot(metric=gl.solved, max_bootstrapped_demos=1, max_labeled_demos=0).compile(
+            program(model), trainset=TASKS
+        )
+        demos = [demo for predictor in made.predictors() for demo in predictor.demos]
+    assert demos
+    assert all("hidden" not in repr(demo) for demo in demos)
+
+
+def test_check_runs_the_tests_it_is_asked_for() -> None:
+    code = "def f(x):\n    return 0"
+    with gl.session():
+        assert gl.check(TASKS[0], code, tests="visible").outcome == "passed"
+        assert gl.check(TASKS[0], code, tests="hidden").outcome == "failed"
+        assert gl.check(TASKS[0], "", tests="hidden").outcome == "no_code"
+        assert gl.check(TASKS[0], "def f(x:", tests="hidden").outcome == "syntax_error"
