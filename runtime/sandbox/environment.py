@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SandboxError
+from .macos import profile
 
 BOOT = str(Path(__file__).resolve().parent / "inside_boot.py")
 
@@ -37,9 +38,12 @@ class Environment:
         """The interpreter's path."""
         return self.python or sys.executable
 
-    def command(self) -> list[str]:
+    def command(self, folder: str) -> list[str]:
         """How a worker's interpreter is started; three arguments follow."""
-        return [self.executable, "-I", *([] if self.packages else ["-S"]), BOOT]
+        python = [self.executable, "-I", *([] if self.packages else ["-S"]), BOOT]
+        if self.tier != "sandbox-exec":
+            return python
+        return ["/usr/bin/sandbox-exec", "-p", profile(self.executable, self.packages, folder, BOOT), *python]
 
     def config(self, folder: str) -> dict[str, Any]:
         """What the launcher is told."""

@@ -6,11 +6,13 @@ import contextlib
 import math
 import os
 import resource
-import shutil
-import stat
 from typing import Any
 
 from . import inside_kernel as kernel
+from . import inside_namespaces as namespaces
+from .inside_landlock import Ruleset, abi
+from .inside_paths import split
+from .inside_seccomp import Filter
 
 FILE_BYTES = 16 << 20
 """Largest file a candidate may write."""
@@ -24,33 +26,73 @@ class Box:
     """The isolation of one server and its children.
 
     Args:
-        config: tier, readable paths, folder for the box, baseline_kb.
+        config: tier, readable and hidden paths, folder, uid, gid, baseline_kb.
         role: "candidate" or "judge".
     """
 
     def __init__(self, config: dict[str, Any], role: str) -> None:
         self.config = config
-        self.role = role
         self.tier: str = config["tier"]
         self.folder: str = os.path.join(config["folder"], role)
-        self._ruleset = -1
+        self._ruleset: Ruleset | None = None
+        self._filter: Filter | None = None
 
     def enter(self) -> None:
-        """In the server: what is done once per worker."""
-        os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        os.chdir(self.folder)
+        """In the server: what is done once per worker.
+
+        Raises:
+            OSError: If the tier does not work here.
+        """
         os.umask(0o077)
+        if self.tier == "namespaces":
+            namespaces.map_user(self.config["uid"], self.config["gid"])
+            namespaces.build_root(self.config["readable"], self.config["hidden"], BOX_BYTES)
+            self.folder = namespaces.BOX
+        else:
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            os.chdir(self.folder)
+        self._make_rules()
+        if self.tier in ("namespaces", "landlock"):
+            self._filter = Filter()
+        elif self.tier == "limits" and kernel.LINUX:
+            with contextlib.suppress(OSError):
+                self._filter = Filter()
+
+    def _make_rules(self) -> None:
+        if self._ruleset is not None:
+            os.close(self._ruleset.fd)
+        if self.tier == "landlock" or (self.tier == "namespaces" and abi()):
+            whole, names = split(self.config["readable"], self.config["hidden"])
+            self._ruleset = Ruleset(whole, names, [self.folder])
+            for device in namespaces.DEVICES:
+                self._ruleset.allow_writing(device)
 
     def confine(self, job: dict[str, Any], fds: list[int]) -> None:
-        """In the child: descriptors, limits, priority, isolation. There is no way back."""
-        self._descriptors(fds)
+        """In the child: descriptors, limits, priority, isolation. There is no way back.
+
+        Raises:
+            OSError: If a step fails.
+        """
+        ruleset = -1 if self._ruleset is None else os.dup2(self._ruleset.fd, 120)
+        self._descriptors(fds, ruleset)
         self._limits(job)
         os.nice(19)
         with contextlib.suppress(OSError, AttributeError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        if self._filter is None:
+            self._alone()
+            return
+        if self.tier == "namespaces" or os.getuid() == 0:
+            kernel.drop_capabilities()
+        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+        if self._ruleset is not None:
+            self._ruleset.fd = ruleset
+            self._ruleset.enforce()
+            os.close(ruleset)
+        self._filter.enforce(os.getpid())
 
     @staticmethod
-    def _descriptors(fds: list[int]) -> None:
+    def _descriptors(fds: list[int], ruleset: int) -> None:
         """Arrange 0 to be empty, 1 and 2 the output, 3 and up the connections; close all else."""
         output, *connections = [os.dup2(fd, 100 + i) for i, fd in enumerate(fds)]
         null = os.open("/dev/null", os.O_RDWR)
@@ -59,7 +101,16 @@ class Box:
         os.dup2(output, 2)
         for i, fd in enumerate(connections):
             os.dup2(fd, 3 + i, inheritable=False)
-        os.closerange(3 + len(connections), 4096)
+        first = 3 + len(connections)
+        os.closerange(first, max(ruleset, first))
+        os.closerange(max(ruleset + 1, first), 4096)
+
+    @staticmethod
+    def _alone() -> None:
+        """Where nothing forbids to fork: a group of its own, that is killed as one, and no forks where limits can."""
+        os.setpgid(0, 0)
+        if not kernel.LINUX:
+            resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 
     def _limits(self, job: dict[str, Any]) -> None:
         cpu = max(1, math.ceil(job["cpu_s"]))
@@ -82,35 +133,50 @@ class Box:
             resource.setrlimit(number, (soft, hard))
 
     def clean(self) -> None:
-        """In the server: an empty folder for the next child, whatever the last one left in it."""
-        with os.scandir(self.folder) as entries:
-            names = [e.name for e in entries]
-        if not names:
+        """In the server: an empty folder for the next child, whatever the last one left in it.
+
+        Raises:
+            OSError: If it cannot be emptied; the worker is of no more use then.
+        """
+        if not os.listdir(self.folder):
             return
-        for _ in range(2):
-            for name in names:
-                _remove(os.path.join(self.folder, name))
-            with os.scandir(self.folder) as entries:
-                names = [e.name for e in entries]
-        if names:
-            raise OSError("the box cannot be emptied")
+        try:
+            _empty(self.folder)
+        except OSError:
+            if self.tier != "namespaces":
+                raise
+            namespaces.fresh_box(BOX_BYTES)
+            self._make_rules()
 
     def overfull(self) -> bool:
         """Whether the child wrote more than `BOX_BYTES`; asked now and then."""
-        return _bytes_in(self.folder) > BOX_BYTES
+        return self.tier != "namespaces" and _bytes_in(self.folder) > BOX_BYTES
 
 
-def _remove(path: str) -> None:
-    if os.path.islink(path) or not os.path.isdir(path):
-        os.unlink(path)
-        return
-    for parent, folders, _ in os.walk(path):
-        os.chmod(parent, stat.S_IRWXU)
-        for folder in folders:
-            inner = os.path.join(parent, folder)
-            if not os.path.islink(inner):
-                os.chmod(inner, stat.S_IRWXU)
-    shutil.rmtree(path, ignore_errors=True)
+def _empty(folder: str) -> None:
+    """Remove all in a folder; inner folders are first moved to the top, so that no depth and no path is too long."""
+    number = 0
+    names = os.listdir(folder)
+    while names:
+        path = os.path.join(folder, names.pop())
+        if os.path.islink(path) or not os.path.isdir(path):
+            os.unlink(path)
+            continue
+        os.chmod(path, 0o700)
+        for name in os.listdir(path):
+            inner = os.path.join(path, name)
+            if os.path.islink(inner) or not os.path.isdir(inner):
+                os.unlink(inner)
+                continue
+            os.chmod(inner, 0o700)
+            number += 1
+            moved = f"removed-{number}"
+            while os.path.lexists(os.path.join(folder, moved)):
+                number += 1
+                moved = f"removed-{number}"
+            os.rename(inner, os.path.join(folder, moved))
+            names.append(moved)
+        os.rmdir(path)
 
 
 def _bytes_in(folder: str) -> int:

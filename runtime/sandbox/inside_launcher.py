@@ -16,6 +16,7 @@ import socket
 from typing import Any
 
 from . import inside_kernel as kernel
+from . import inside_paths
 from .inside_server import Server
 
 STANDARD = (
@@ -37,11 +38,13 @@ def main(candidate_fd: int, judge_fd: int, text: str) -> None:
         for control in roles.values():
             control.sendall(json.dumps({"failed": f"preload: {type(error).__name__}: {error}"}).encode() + b"\n")
         os._exit(1)
+    config["readable"] = inside_paths.readable(config["packages"])
+    config["hidden"] = inside_paths.hidden(config["packages"])
+    config["uid"], config["gid"] = os.getuid(), os.getgid()
     config["baseline_kb"] = kernel.address_space_kb()
     gc.collect()
     gc.freeze()
     gc.disable()
-    os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0))
     children = [_fork(role, roles, config) for role in roles]
     for control in roles.values():
         control.close()

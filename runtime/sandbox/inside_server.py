@@ -129,7 +129,13 @@ class Server:
         self.killed = self.killed or why
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.child, signal.SIGKILL)
+        self._end_group()
         self._reap(0)
+
+    def _end_group(self) -> None:
+        if self.config["tier"] not in ("namespaces", "landlock"):
+            with contextlib.suppress(OSError):
+                os.killpg(self.child, signal.SIGKILL)
 
     def _reap(self, flags: int) -> None:
         if not self.child:
@@ -143,6 +149,7 @@ class Server:
         if os.WIFSTOPPED(status):
             self._kill("stopped")
             return
+        self._end_group()
         self.child = 0
         self.box.clean()
         self._tell(

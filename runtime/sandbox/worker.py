@@ -77,7 +77,7 @@ class Worker:
         fds = [s.fileno() for s in theirs]
         config = json.dumps(self.environment.config(self._folder))
         self._process = subprocess.Popen(
-            [*self.environment.command(), *(str(fd) for fd in fds), config],
+            [*self.environment.command(self._folder), *(str(fd) for fd in fds), config],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
