@@ -131,6 +131,8 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, with their numbers from 1."""
     try:
+        if path.exists() and not path.is_file():
+            raise TaskError(f"{path}: is no regular file")
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise TaskError(f"{path}: {size} bytes; a task file may have {MAX_BYTES // 2**20} MiB")

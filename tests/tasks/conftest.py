@@ -1,33 +1,19 @@
-"""Where the published data sets are, and how trusted sources are run in a process of their own."""
+"""Where the published data sets are, and how sources are run on tests."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from greenloop.runtime.execution import Candidate, Execution
+from greenloop.runtime.sandbox import Sandbox
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-_RUNNER = """
-import contextlib, io, json, sys
-for line in sys.stdin:
-    code, tests = json.loads(line)
-    namespace = {"__name__": "candidate"}
-    verdict = ""
-    with contextlib.redirect_stdout(io.StringIO()):
-        try:
-            exec(code, namespace)
-            for test in tests:
-                exec(test, namespace)
-        except BaseException as error:
-            verdict = type(error).__name__ + ": " + str(error)
-    print(json.dumps(verdict))
-"""
+Job = tuple[Candidate, Sequence[str]]
 
 
 @pytest.fixture
@@ -39,20 +25,8 @@ def data_dir() -> Path:
     return folder
 
 
-@pytest.fixture
-def run_all() -> Callable[[list[tuple[str, list[str]]]], list[str]]:
-    """Runs (code, tests) pairs that are our own or published; yields "" or the error of each."""
-
-    def run(jobs: list[tuple[str, list[str]]]) -> list[str]:
-        lines = "".join(json.dumps(job) + "\n" for job in jobs)
-        done = subprocess.run(
-            [sys.executable, "-c", _RUNNER],
-            input=lines,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    return run
+@pytest.fixture(scope="module")
+def run_all() -> Iterator[Callable[[Sequence[Job]], list[Execution]]]:
+    """Runs candidates on tests in the sandbox, two at a time."""
+    with Sandbox(workers=2) as sandbox, ThreadPoolExecutor(2) as threads:
+        yield lambda jobs: list(threads.map(lambda job: sandbox.run(*job), jobs))

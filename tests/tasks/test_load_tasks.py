@@ -11,6 +11,12 @@ from greenloop.evals import humaneval, mbpp, tasks
 from greenloop.evals.docstring_examples import examples
 from greenloop.evals.download import fetch, fingerprint
 from greenloop.evals.tasks import load_tasks
+from greenloop.runtime.execution import Candidate
+from greenloop.runtime.task import Task
+
+
+def reference(task: Task) -> Candidate:
+    return Candidate(task.reference or "", task.entry_point, task.preamble)
 
 
 @pytest.mark.parametrize(
@@ -74,10 +80,8 @@ def test_mbpp_imports_that_only_the_reference_has():
 def test_every_humaneval_reference_passes_its_tests(data_dir, run_all):
     loaded = load_tasks("humaneval", data_dir)
     assert len(loaded) == 164
-    jobs = [(task.preamble + (task.reference or ""), list(task.tests)) for task in loaded]
-    assert dict(zip([t.task_id for t in loaded], run_all(jobs), strict=True)) == {
-        t.task_id: "" for t in loaded
-    }
+    runs = run_all([(reference(task), task.tests) for task in loaded])
+    assert [task.task_id for task, run in zip(loaded, runs, strict=True) if not run.passed] == []
 
 
 def test_humaneval_coverage_by_visible_tests(data_dir):
@@ -89,22 +93,24 @@ def test_humaneval_coverage_by_visible_tests(data_dir):
 
 def test_23_humaneval_references_need_the_preamble(data_dir, run_all):
     loaded = load_tasks("humaneval", data_dir)
-    bare = run_all([(task.reference or "", list(task.hidden_tests)) for task in loaded])
-    assert sum(verdict.startswith("NameError") for verdict in bare) == 23
+    bare = run_all(
+        [(Candidate(task.reference or "", task.entry_point), task.hidden_tests) for task in loaded]
+    )
+    assert sum(run.error_type == "NameError" for run in bare) == 23
 
 
 def test_the_dropped_humaneval_examples_are_those_that_the_references_contradict(data_dir, run_all):
     written: list[tuple[str, str]] = []
-    jobs: list[tuple[str, list[str]]] = []
+    jobs: list[tuple[Candidate, list[str]]] = []
     for record in fetch(humaneval.SOURCE, data_dir):
         task = humaneval.to_task(record)
         stub = record["prompt"][record["prompt"].rindex(f"def {task.entry_point}(") :]
         for test in examples(stub, task.entry_point):
             written.append((task.task_id, test))
-            jobs.append((task.preamble + (task.reference or ""), [test]))
+            jobs.append((reference(task), [test]))
     found: dict[str, tuple[str, ...]] = {}
-    for (task_id, test), verdict in zip(written, run_all(jobs), strict=True):
-        if verdict:
+    for (task_id, test), run in zip(written, run_all(jobs), strict=True):
+        if not run.passed:
             found[task_id] = (*found.get(task_id, ()), test)
     assert found == humaneval.CONTRADICTED
 
@@ -113,10 +119,8 @@ def test_every_mbpp_reference_passes_its_tests(data_dir, run_all):
     loaded = load_tasks("mbpp", data_dir)
     assert len(loaded) == 427
     assert all(len(task.visible_tests) == 1 and len(task.hidden_tests) >= 2 for task in loaded)
-    jobs = [(task.preamble + (task.reference or ""), list(task.tests)) for task in loaded]
-    assert dict(zip([t.task_id for t in loaded], run_all(jobs), strict=True)) == {
-        t.task_id: "" for t in loaded
-    }
+    runs = run_all([(reference(task), task.tests) for task in loaded])
+    assert [task.task_id for task, run in zip(loaded, runs, strict=True) if not run.passed] == []
 
 
 def test_the_flawed_mbpp_tasks_are_kept(data_dir):

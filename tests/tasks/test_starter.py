@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from greenloop.evals.tasks import STARTER, load_tasks
+from greenloop.runtime.execution import Candidate
 from greenloop.runtime.task import Task
 
 MUTANTS = Path(__file__).parent / "starter_mutants.jsonl"
@@ -22,8 +23,8 @@ def starter() -> list[Task]:
     return load_tasks("starter")
 
 
-def code(task: Task, source: str | None = None) -> str:
-    return task.preamble + (source or task.reference or "")
+def candidate(task: Task, source: str | None = None) -> Candidate:
+    return Candidate(source or task.reference or "", task.entry_point, task.preamble)
 
 
 def test_there_are_sixty_tasks_half_of_them_stubs():
@@ -57,7 +58,8 @@ def test_no_prompt_holds_a_hidden_test(task):
 
 def test_every_reference_passes_twice(run_all):
     tasks = starter() * 2
-    assert set(run_all([(code(task), list(task.tests)) for task in tasks])) == {""}
+    runs = run_all([(candidate(task), task.tests) for task in tasks])
+    assert {run.outcome for run in runs} == {"passed"}
 
 
 def test_hidden_tests_reject_every_mutant(run_all):
@@ -68,9 +70,11 @@ def test_hidden_tests_reject_every_mutant(run_all):
         assert len(set(wrong[task.task_id])) >= 3
         for mutant in wrong[task.task_id]:
             assert mutant != task.reference
-            jobs.append((code(task, mutant), list(task.hidden_tests)))
+            jobs.append((candidate(task, mutant), task.hidden_tests))
             names.append(f"{task.task_id}\n{mutant}")
-    survivors = [name for name, verdict in zip(names, run_all(jobs), strict=True) if not verdict]
+    runs = run_all(jobs)
+    assert {run.outcome for run in runs} <= {"failed", "error", "timeout", "passed"}
+    survivors = [name for name, run in zip(names, runs, strict=True) if run.passed]
     assert survivors == []
 
 
@@ -78,8 +82,8 @@ def test_some_mutant_of_every_task_passes_the_visible_tests(run_all):
     """So that visible tests alone do not tell right from wrong: refining has something to get wrong."""
     tasks, wrong = starter(), mutants()
     pairs = [(task, mutant) for task in tasks for mutant in wrong[task.task_id]]
-    verdicts = run_all([(code(task, mutant), list(task.visible_tests)) for task, mutant in pairs])
-    fooled = {task.task_id for (task, _), verdict in zip(pairs, verdicts, strict=True) if not verdict}
+    runs = run_all([(candidate(task, mutant), task.visible_tests) for task, mutant in pairs])
+    fooled = {task.task_id for (task, _), run in zip(pairs, runs, strict=True) if run.passed}
     assert fooled == {task.task_id for task in tasks}
 
 

@@ -143,7 +143,8 @@ def test_a_huge_line_is_refused(tmp_path):
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path):
     assert message(tmp_path / "none.jsonl") == ": cannot be read: No such file or directory"
-    assert message(tmp_path) == ": cannot be read: Is a directory"
+    assert message(tmp_path) == ": is no regular file"
+    assert message(Path("/dev/zero")) == ": is no regular file"
 
 
 def test_the_documented_fields_are_the_fields():
