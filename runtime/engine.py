@@ -1,8 +1,8 @@
 """The one way to a model: a DSPy engine that adds seed, stored answers, accounts, order and clear errors.
 
-A call's seed comes from the task, the replicate and the prompt's place among the run's calls, never from a trial;
-its key is its content. One key is asked once, whoever asks, and **the stored answer is the draw**: local servers do
-not repeat a seed exactly, so nothing promises that a fresh store repeats a figure.
+A call's seed comes from the task, the replicate and the prompt's place among the run's calls, never from a
+trial; its key is its content. One key is asked once, whoever asks, and **the stored answer is the draw**:
+local servers do not repeat a seed exactly, so nothing promises that a fresh store repeats a figure.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dspy.lm15 import Usage as WireUsage
 from ..errors import GreenloopError, ProgramError
 from .backends.base import Answer, Backend, Call
 from .backends.litellm_chat import CHARACTERS_PER_TOKEN
-from .endpoint_queue import queue_for
+from .endpoint_queue import EndpointQueue, queue_for
 from .model_spec import ModelSpec
 from .run import CallRecord, Run, Session, current_run, current_session
 
@@ -89,19 +89,24 @@ class Engine:
         Raises:
             InfrastructureError: The model's server is away, or took too long, for longer than `retry_s`.
             BudgetExhausted: The session's budget has no room for the call.
-            ProgramError: The request holds what small local models don't take (images, tools).
+            ProgramError: The request holds what small local models don't take (images, tools), or its prompt
+                does not fit into the context.
         """
         session, run = current_session(), current_run()
         call = self._call(request, session, run)
-        key = call.key(self.backend.digest())
-        payload, cached = session.store.first_answer(key, lambda: self._ask(call, session).to_json())
-        answer = Answer.from_json(payload.content)
+        spec = self.backend.spec
+        digest = self._queue.patience.call(self.backend.digest, spec.options.retry_s)
+        key = call.key(digest)
+        stored, cached = session.store.first_answer(
+            key, lambda: self._made(call, digest, session), label=spec.name
+        )
+        answer = Answer.from_json(stored.content)
         if cached:
             session.meter.saw(answer.usage)
         record = CallRecord(
             key=key,
-            model=self.backend.spec.name,
-            digest=self.backend.digest(),
+            model=spec.name,
+            digest=digest,
             seed=call.seed,
             usage=answer.usage,
             cached=cached,
@@ -116,14 +121,27 @@ class Engine:
             listener(record)
         return _response(request, answer, key)
 
+    @property
+    def _queue(self) -> EndpointQueue:
+        return queue_for(self.backend.spec.endpoint, self.backend.slots)
+
+    def _made(self, call: Call, digest: str, session: Session) -> dict[str, Any]:
+        """Ask the model; the answer as it is stored, with what was asked (for `store export`)."""
+        answer = self._ask(call, session)
+        asked = {
+            "model": self.backend.spec.name,
+            "digest": digest,
+            "messages": list(call.messages),
+            "sampling": call.sampling,
+            "seed": call.seed,
+        }
+        return answer.to_json() | asked
+
     def _ask(self, call: Call, session: Session) -> Answer:
+        spec, queue = self.backend.spec, self._queue
         most = round(call.prompt_characters / CHARACTERS_PER_TOKEN) + call.max_tokens
-        spec = self.backend.spec
-        with (
-            session.meter.reserve(most) as settle,
-            queue_for(spec.endpoint, self.backend.slots).turn(spec.model),
-        ):
-            answer = self.backend.ask(call)
+        with queue.turn(spec.model, spec.options.exclusive), session.meter.reserve(most) as settle:
+            answer = queue.patience.call(lambda: self.backend.ask(call), spec.options.retry_s)
             settle(answer.usage)
         return answer
 
@@ -179,10 +197,11 @@ class AsyncEngine:
     async def complete(self, request: Request) -> Response:
         """See `Engine.complete`."""
         context = contextvars.copy_context()
-        work = asyncio.get_running_loop().run_in_executor(
-            _threads, context.run, self.engine.complete, request
-        )
-        return await work
+
+        def work() -> Response:
+            return context.run(self.engine.complete, request)
+
+        return await asyncio.get_running_loop().run_in_executor(_threads, work)
 
 
 def unwrap(error: BaseException) -> BaseException:

@@ -74,7 +74,8 @@ class GgufFile:
             raise UnknownModel(f"{path} is no GGUF file, or is cut short ({error})") from error
 
     def kv_bytes_per_token(self) -> int:
-        """Memory of one token of context (keys and values in F16), in bytes; 0 where the header lacks the sizes."""
+        """Memory of one token of context (keys and values in F16), in bytes; 0 where the header lacks the
+        sizes."""
         get = self.metadata.get
         layers = get(f"{self.architecture}.block_count", 0)
         heads = get(f"{self.architecture}.attention.head_count_kv", 0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, cast
 
 import dspy
 from pydantic import SecretStr
@@ -17,7 +19,20 @@ from .model_spec import ModelSpec, parse_model
 _engines: dict[str, Engine] = {}
 _lock = threading.Lock()
 
+_asking: ContextVar[bool] = ContextVar("greenloop_asking", default=False)
+
 _CLIENT_SETTINGS = ("api_key", "api_base", "base_url", "timeout")
+
+
+class _TruncationsAreCounted(logging.Filter):
+    """Drops DSPy's warning about a truncated answer of ours: it is flagged on the call and counted in
+    reports."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (_asking.get() and "truncated" in record.getMessage())
+
+
+logging.getLogger("dspy.clients.lm").addFilter(_TruncationsAreCounted())
 
 
 class LanguageModel(dspy.LM):
@@ -41,23 +56,26 @@ class LanguageModel(dspy.LM):
     @property
     def spec(self) -> ModelSpec:
         """What the model is: see `ModelSpec`."""
-        engine: Engine = self.engine
-        return engine.spec
+        return cast(Engine, self.engine).spec
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Ask the model; see `dspy.LM`."""
         token = rollout.set(kwargs.get("rollout_id", self.kwargs.get("rollout_id")))
+        asking = _asking.set(True)
         try:
             return super().__call__(*args, **kwargs)
         finally:
+            _asking.reset(asking)
             rollout.reset(token)
 
     async def acall(self, *args: Any, **kwargs: Any) -> Any:
         """Ask the model from asyncio; see `dspy.LM`."""
         token = rollout.set(kwargs.get("rollout_id", self.kwargs.get("rollout_id")))
+        asking = _asking.set(True)
         try:
             return await super().acall(*args, **kwargs)
         finally:
+            _asking.reset(asking)
             rollout.reset(token)
 
     @classmethod
@@ -74,8 +92,8 @@ def language_model(model: str | dspy.BaseLM, **options: Any) -> LanguageModel:
     """The language model of a name, with our engine in front of it.
 
     Args:
-        model: "embedded", "gguf:PATH", "ollama:NAME[@URL]", "openai:MODEL@URL", "provider/model" as litellm has
-            it, or a `dspy.LM`, whose litellm model and settings are taken over.
+        model: "embedded", "gguf:PATH", "ollama:NAME[@URL]", "openai:MODEL@URL", "provider/model" as litellm
+            has it, or a `dspy.LM`, whose litellm model and settings are taken over.
         **options: See `ModelOptions`. Engines are shared: the same name and options give the same engine.
 
     Raises:
@@ -127,8 +145,7 @@ def make_backend(spec: ModelSpec) -> Backend:
 
 
 def _changed(lm: LanguageModel, options: dict[str, Any]) -> Engine:
-    engine: Engine = lm.engine
-    spec = engine.backend.spec
+    spec = cast(Engine, lm.engine).backend.spec
     kept = spec.options.model_dump(exclude_defaults=True) | {"api_key": spec.options.api_key}
     return engine_for(spec.name, **{k: v for k, v in (kept | options).items() if v is not None})
 

@@ -79,10 +79,12 @@ class ModelSpec(BaseModel):
     """A model, named and described.
 
     Attributes:
-        name: As the user wrote it: "embedded", "gguf:PATH", "ollama:NAME", "openai:MODEL@URL", or a litellm name.
+        name: As the user wrote it: "embedded", "gguf:PATH", "ollama:NAME", "openai:MODEL@URL", or a litellm
+            name.
         backend: Which backend serves it.
         model: The model string that litellm is given.
-        api_base: Base URL of the server; None where litellm knows it or an embedded server is not started yet.
+        api_base: Base URL of the server; None where litellm knows it or an embedded server is not started
+            yet.
         path: The GGUF file of an embedded model.
         digest: Digest of the weights; empty until `describe` was asked.
         parameters: Number of parameters.
@@ -121,7 +123,8 @@ def parse_model(name: str, **options: Any) -> ModelSpec:
     """Take a model's name apart; no server is asked.
 
     Args:
-        name: "embedded", "gguf:PATH", "ollama:NAME[@URL]", "openai:MODEL@URL", or "provider/model" as litellm has it.
+        name: "embedded", "gguf:PATH", "ollama:NAME[@URL]", "openai:MODEL@URL", or "provider/model" as
+            litellm has it.
         **options: See `ModelOptions`.
 
     Raises:

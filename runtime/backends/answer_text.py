@@ -35,11 +35,11 @@ def split_thinking(text: str) -> tuple[str, str]:
     if closing := _CLOSE.search(rest):
         thoughts.insert(0, rest[: closing.start()])
         rest = rest[closing.end() :]
-    if opening := _OPEN.search(rest):
-        # Inside a code fence the tag is part of the program that was asked for.
-        if rest[: opening.start()].count("```") % 2 == 0:
-            thoughts.append(rest[opening.end() :])
-            rest = rest[: opening.start()]
+    opening = _OPEN.search(rest)
+    # Inside a code fence the tag is part of the program that was asked for.
+    if opening and rest[: opening.start()].count("```") % 2 == 0:
+        thoughts.append(rest[opening.end() :])
+        rest = rest[: opening.start()]
     thinking = "\n".join(t.strip() for t in thoughts if t.strip())
     return (rest.lstrip("\n") if thoughts else rest), thinking
 
@@ -47,9 +47,9 @@ def split_thinking(text: str) -> tuple[str, str]:
 class RepetitionWatch:
     """Notices while an answer streams that it repeats itself without end.
 
-    The tail of the text is a loop when one block of up to `longest` characters stands there `repeats` times in a
-    row and covers at least `least` characters. Tables and lists of similar lines differ somewhere and pass; runs of
-    blanks or of one drawing character in code need more, see `least`.
+    The tail of the text is a loop when one block of up to `longest` characters stands there `repeats` times
+    in a row and covers at least `least` characters. Tables and lists of similar lines differ somewhere and
+    pass; runs of blanks or of one drawing character in code need more, see `least`.
 
     Args:
         repeats: How often a block must follow itself.

@@ -21,7 +21,8 @@ class Call:
 
     Attributes:
         messages: ``{"role": …, "content": …}`` in order.
-        sampling: What shapes the answer: temperature, max_tokens, top_p, top_k, min_p, stop, think, num_ctx, ….
+        sampling: What shapes the answer: temperature, max_tokens, top_p, top_k, min_p, stop, think, num_ctx,
+            ….
         seed: Seed to send, in [0, 2**31).
         rollout_id: DSPy's number of the draw; None where none was asked for.
         response_format: An OpenAI-style ``response_format`` (JSON schema); None for free text.

@@ -34,7 +34,8 @@ class DspyBackend:
         return self._spec
 
     def digest(self) -> str:
-        """A digest of the model's name and of this object: what is inside it cannot be known, so no two agree."""
+        """A digest of the model's name and of this object: what is inside it cannot be known, so no two
+        agree."""
         return hashlib.sha256(f"{self._spec.name}|{self._identity}".encode()).hexdigest()
 
     def describe(self) -> ModelSpec:

@@ -1,14 +1,15 @@
 """A GGUF file served inside this process by llama.cpp (`xllamacpp`); no server to install.
 
-The server listens on the loopback address under a key of its own (without one, any web page could call it) and is
-spoken to like any other OpenAI-compatible server. It has several slots with their own caches, batches them
-continuously, and decodes with one thread fewer than there are cores, since two spinning decoders beside one busy
-process fall to a token a second.
+The server listens on the loopback address under a key of its own (without one, any web page could call it)
+and is spoken to like any other OpenAI-compatible server. It has several slots with their own caches, batches
+them continuously, and decodes with one thread fewer than there are cores, since two spinning decoders beside
+one busy process fall to a token a second.
 """
 
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import secrets
 import threading
@@ -68,7 +69,7 @@ class EmbeddedServer:
 
     def __init__(self, settings: ServerSettings) -> None:
         try:
-            import xllamacpp
+            xllamacpp: Any = importlib.import_module("xllamacpp")
         except ImportError as error:
             raise ModelUnavailable("the embedded engine is not installed: pip install xllamacpp") from error
         self.key = secrets.token_urlsafe(24)
@@ -163,6 +164,11 @@ class EmbeddedBackend(LitellmBackend):
         """sha256 of the GGUF file (remembered by path, size and time of change)."""
         self._digest = self._digest or file_digest(self._settings.path)
         return self._digest
+
+    def prepare(self) -> None:
+        """Start the server where it does not run yet."""
+        super().prepare()
+        _server_for(self._settings)
 
     def connection(self) -> dict[str, Any]:
         """Start the server where it does not run yet; its address and key."""

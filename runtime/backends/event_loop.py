@@ -1,7 +1,7 @@
 """One event loop in a thread of its own, on which all network calls to models run.
 
-A call made from a thread waits for the loop's result, so timeouts, cancellation and closing of connections are
-asyncio's everywhere: Ctrl-C in a waiting thread closes the connection, and the server stops generating.
+A call made from a thread waits for the loop's result, so timeouts, cancellation and closing of connections
+are asyncio's everywhere: Ctrl-C in a waiting thread closes the connection, and the server stops generating.
 """
 
 from __future__ import annotations

@@ -12,6 +12,10 @@ class PromptTooLong(ProgramError):
     """The prompt, with room for the answer, does not fit into the model's context."""
 
 
+class Refused(ModelUnavailable):
+    """The server refuses the call for good: trying again does not help."""
+
+
 class Stalled(Exception):
     """No piece of the answer came within the stall limit."""
 
@@ -32,6 +36,12 @@ def not_there(spec: ModelSpec) -> str:
     if spec.backend == "ollama":
         return f"Ollama has no model {spec.short_name!r}: fetch it with `ollama pull {spec.short_name}`"
     return f"{spec.name}: the server at {spec.api_base or 'the provider'} has no model {spec.short_name!r}"
+
+
+def too_long(spec: ModelSpec) -> str:
+    """One line: the prompt does not fit, and what to do."""
+    size = f" of {spec.context} tokens" if spec.context else ""
+    return f"{spec.name}: the prompt does not fit into the context{size}; raise num_ctx or shorten the prompt"
 
 
 def translate(error: BaseException, spec: ModelSpec) -> GreenloopError:
@@ -55,15 +65,13 @@ def translate(error: BaseException, spec: ModelSpec) -> GreenloopError:
         or "context length" in lowered
         or kind == "ContextWindowExceededError"
     ):
-        return PromptTooLong(
-            f"{spec.name}: the prompt does not fit into the context; raise num_ctx or shorten the prompt ({_tail(text)})"
-        )
+        return PromptTooLong(too_long(spec) + f" ({_tail(text)})")
     if kind == "NotFoundError" or ("not found" in lowered and "model" in lowered):
         return UnknownModel(not_there(spec))
     if kind == "Timeout":
         return ModelTimeout(f"{spec.name} took longer than {options.timeout_s:g} s (timeout_s)")
     if kind in ("AuthenticationError", "PermissionDeniedError"):
-        return ModelUnavailable(f"{spec.name}: the server refuses the key; set it with api_key")
+        return Refused(f"{spec.name}: the server refuses the key; set it with api_key")
     refused = (
         "connection refused",
         "connect call failed",

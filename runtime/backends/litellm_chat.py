@@ -32,7 +32,6 @@ def load_litellm() -> Any:
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     litellm.suppress_debug_info = True
-    litellm.telemetry = False
     return litellm
 
 
@@ -71,7 +70,12 @@ class LitellmBackend:
 
     def ask(self, call: Call) -> Answer:
         """Make one call, streamed; see `Backend.ask`."""
+        self.prepare()
         return wait_for(self.stream(call))
+
+    def prepare(self) -> None:
+        """Do what is not part of the first call's time: importing litellm, starting a server."""
+        load_litellm()
 
     def arguments(self, call: Call) -> dict[str, Any]:
         """What litellm is called with for `call`, beyond model, messages and transport."""
@@ -137,7 +141,8 @@ class LitellmBackend:
 
 
 def openai_arguments(call: Call) -> dict[str, Any]:
-    """litellm's arguments for a server of the OpenAI protocol: standard settings by name, others in the body."""
+    """litellm's arguments for a server of the OpenAI protocol: standard settings by name, others in the
+    body."""
     sampling = dict(call.sampling)
     standard = ("temperature", "top_p", "max_tokens", "stop", "presence_penalty", "frequency_penalty")
     given = {name: sampling.pop(name) for name in standard if sampling.get(name) is not None}

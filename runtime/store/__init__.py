@@ -1,4 +1,4 @@
-"""One database for stored answers, executions and the ledger: SQLite by default, PostgreSQL for several machines."""
+"""One database for stored answers, executions and the ledger: SQLite, or PostgreSQL for several machines."""
 
 from .store import Store, StoredAnswer, open_store
 

@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from ...errors import StoreError, UsageError
+from . import schema
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 BUSY_S = 60
 """How long a SQLite writer waits for another one, in seconds."""
 
+_DRIVERS = ("psycopg", "psycopg2", "pg8000")
+
 
 def parse_url(url: str) -> URL:
-    """The URL, checked.
+    """The URL, checked; for PostgreSQL with a driver that is installed.
 
     Raises:
         UsageError: It is no SQLAlchemy URL of a database that the store works with.
+        StoreError: No driver for PostgreSQL is installed.
     """
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise UsageError(
-            f"{url!r} is no store: write sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"
-        ) from error
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise UsageError(f"the store works on sqlite and postgresql, not on {parsed.get_backend_name()!r}")
+        advice = "write sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"
+        raise UsageError(f"{url!r} is no store: {advice}") from error
+    name = parsed.get_backend_name()
+    if name not in ("sqlite", "postgresql"):
+        raise UsageError(f"the store works on sqlite and postgresql, not on {name!r}")
+    if name == "postgresql" and "+" not in parsed.drivername:
+        driver = next((d for d in _DRIVERS if importlib.util.find_spec(d)), None)
+        if driver is None:
+            raise StoreError(f"{shown(parsed)}: no driver is installed: pip install 'psycopg[binary]'")
+        parsed = parsed.set(drivername=f"postgresql+{driver}")
     return parsed
 
 
@@ -54,32 +64,63 @@ def connect(url: URL) -> Engine:
             return create_engine(url, pool_pre_ping=True, pool_size=16, max_overflow=48)
         if in_memory(url):
             engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
-            return engine
-        folder = os.path.dirname(os.path.abspath(str(url.database)))
-        if not os.path.isdir(folder):
-            raise StoreError(f"{shown(url)}: there is no folder {folder}")
-        engine = create_engine(
-            url, pool_size=16, max_overflow=112, connect_args={"timeout": BUSY_S, "check_same_thread": False}
-        )
+        else:
+            folder = os.path.dirname(os.path.abspath(str(url.database)))
+            if not os.path.isdir(folder):
+                raise StoreError(f"{shown(url)}: there is no folder {folder}")
+            engine = create_engine(url, pool_size=16, max_overflow=112, connect_args={"timeout": BUSY_S})
     except (NoSuchModuleError, ImportError) as error:
-        raise StoreError(
-            f"{shown(url)}: the database driver is missing: pip install 'psycopg[binary]'"
-        ) from error
+        raise StoreError(f"{shown(url)}: the driver is missing: pip install 'psycopg[binary]'") from error
     event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
+def writing(engine: Engine) -> Engine:
+    """The same connections for transactions that write: SQLite locks at their beginning, not halfway."""
+    return engine.execution_options(greenloop_writes=True)
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says
     cursor = connection.cursor()
     # NORMAL keeps a database whole through a kill; a power cut may lose the last few answers, never the file.
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-        f"busy_timeout={BUSY_S * 1000}",
-    ):
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_S * 1000}")
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("greenloop_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def prepare(engine: Engine, url: URL) -> None:
+    """Create the tables where they are missing, bring an older version up to date, refuse a newer one.
+
+    Raises:
+        StoreError: The database was written by a newer version.
+    """
+    with writing(engine).begin() as connection:
+        if url.get_backend_name() == "postgresql":  # two that open a fresh database at once take turns
+            connection.execute(text("SELECT pg_advisory_xact_lock(4711202601)"))
+        found: str | None = None
+        if engine.dialect.has_table(connection, schema.about.name):
+            query = select(schema.about.c.value).where(schema.about.c.name == "version")
+            found = connection.execute(query).scalar()
+        if found is not None and int(found) > schema.VERSION:
+            raise StoreError(
+                f"{shown(url)} was written by a newer Greenloop (schema {found}, this one knows "
+                f"{schema.VERSION}): upgrade Greenloop or name another store"
+            )
+        if found is not None and int(found) == schema.VERSION:
+            return
+        schema.metadata.create_all(connection)
+        if found is None:
+            connection.execute(schema.about.insert().values(name="version", value=str(schema.VERSION)))
+        else:
+            schema.migrate(connection, int(found))
 
 
 def shown(url: URL) -> str:
@@ -88,14 +129,13 @@ def shown(url: URL) -> str:
 
 
 @contextmanager
-def store_errors(url: URL) -> Iterator[None]:
+def store_errors(url: URL) -> Generator[None]:
     """Turn the database's errors into a `StoreError` of one line."""
     try:
         yield
     except SQLAlchemyError as error:
         cause = error.orig if isinstance(error, DBAPIError) else None
-        text = " ".join(str(cause or error).split())
-        raise StoreError(f"{shown(url)}: {_advice(text)}") from error
+        raise StoreError(f"{shown(url)}: {_advice(' '.join(str(cause or error).split()))}") from error
 
 
 def _advice(text: str) -> str:
@@ -106,9 +146,10 @@ def _advice(text: str) -> str:
         "readonly": "the database can only be read; check the rights of the file and its folder",
         "unable to open": "the database file cannot be opened; check the path and its rights",
         "is locked": f"the database was locked for {BUSY_S} s by another process",
-        "Connection refused": "the database server does not answer",
-        "could not connect": "the database server does not answer",
-        "connection failed": "the database server does not answer",
+        "onnection refused": "the database server does not answer; is it running?",
+        "could not connect": "the database server does not answer; is it running?",
+        "password authentication": "the database server refuses user or password",
+        "does not exist": "the database server has no such database or user",
     }
     for sign, advice in known.items():
         if sign in text:

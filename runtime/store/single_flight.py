@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
@@ -27,7 +27,7 @@ class SingleFlight:
         return len(self._keys)
 
     @contextmanager
-    def alone(self, key: str) -> Iterator[None]:
+    def alone(self, key: str) -> Generator[None]:
         """Hold `key` inside the block; wait while another thread does."""
         with self._lock:
             lock, users = self._keys.get(key, (threading.Lock(), 0))

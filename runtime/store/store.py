@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from sqlalchemy.engine import URL
 
 from ...errors import StoreError
 from . import schema
-from .connection import connect, guarded, in_memory, parse_url, shown, store_errors
+from .claims import Claims
+from .connection import connect, guarded, in_memory, parse_url, prepare, shown, store_errors, writing
 from .single_flight import SingleFlight
 
 _PAGE = 500
@@ -42,8 +44,8 @@ class StoredAnswer:
 class Store:
     """A database of answers, executions and runs; safe to use from many threads and processes.
 
-    Open one with `open_store`. The first answer written for a key is *the* answer: later ones are dropped, and
-    whoever computed them gets the first.
+    Open one with `open_store`. The first answer written for a key is *the* answer: later ones are dropped,
+    and whoever computed them gets the first.
 
     Attributes:
         url: The SQLAlchemy URL, for Optuna's storage too.
@@ -52,14 +54,16 @@ class Store:
     def __init__(self, url: URL, engine: Engine) -> None:
         self.parsed_url = url
         self.url = url.render_as_string(hide_password=False)
-        self._engine = engine
+        self.engine = engine
+        self.writer = writing(engine)
         self._flight = SingleFlight()
-        # SQLite takes one writer at a time: queueing here is quicker than its busy handler. A database in memory
-        # is one connection, so its readers queue as well.
-        self._write_lock: AbstractContextManager[Any] = (
-            threading.RLock() if url.get_backend_name() == "sqlite" else nullcontext()
-        )
-        self._read_lock: AbstractContextManager[Any] = self._write_lock if in_memory(url) else nullcontext()
+        # SQLite takes one writer at a time: queueing here is quicker than its busy handler. A database in
+        # memory is one connection, so its readers queue as well.
+        sqlite = url.get_backend_name() == "sqlite"
+        self.write_lock: AbstractContextManager[Any] = threading.RLock() if sqlite else nullcontext()
+        private = in_memory(url)
+        self._read_lock: AbstractContextManager[Any] = self.write_lock if private else nullcontext()
+        self._claims = None if private else Claims(self.writer, self._insert_first, self.write_lock)
 
     def __repr__(self) -> str:
         return f"Store({shown(self.parsed_url)!r})"
@@ -72,17 +76,29 @@ class Store:
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        if self._claims is not None:
+            self._claims.close()
+        self.engine.dispose()
 
-    def first_answer(self, key: str, compute: Callable[[], dict[str, Any]]) -> tuple[StoredAnswer, bool]:
+    def after_fork(self) -> None:
+        """Start afresh in a forked child: its parent's connections and claims are not its own."""
+        if self._claims is not None:
+            self.engine.dispose(close=False)
+            self._flight = SingleFlight()
+            self._claims = Claims(self.writer, self._insert_first, self.write_lock)
+
+    def first_answer(
+        self, key: str, compute: Callable[[], dict[str, Any]], label: str = ""
+    ) -> tuple[StoredAnswer, bool]:
         """The answer stored under `key`; without one, compute and store it.
 
-        One key is computed once, however many threads ask for it at once. An exception of `compute` stores nothing
-        and reaches the one who computed; others who waited then compute for themselves.
+        One key is computed once, however many threads and processes ask for it at once. An exception of
+        `compute` stores nothing and reaches the one who computed; others who waited then compute themselves.
 
         Args:
             key: Content address, at most 64 characters.
             compute: Makes the answer, as JSON data.
+            label: What statistics count and `prune` selects it under, such as the model's name.
 
         Returns:
             The answer, and True where it was there already: nothing was paid for it now.
@@ -95,23 +111,32 @@ class Store:
         with self._flight.alone(key):
             if found := self.answer(key):
                 return found, True
-            made = StoredAnswer(key, compute(), time.time())
-            return self._keep(made), False
+            if self._claims is None:
+                return self._keep(StoredAnswer(key, compute(), time.time()), label), False
+            with store_errors(self.parsed_url):
+                found = self._claims.acquire(key, lambda: self.answer(key))
+            if found is not None:
+                return found, True
+            try:
+                return self._keep(StoredAnswer(key, compute(), time.time()), label), False
+            finally:
+                with store_errors(self.parsed_url):
+                    self._claims.release(key)
 
     @guarded
     def answer(self, key: str) -> StoredAnswer | None:
         """The answer stored under `key`, if any."""
         table = schema.answers
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(
                 select(table.c.content, table.c.made_at).where(table.c.key == key)
             ).first()
-        return StoredAnswer(key, self._json(row[0]), row[1]) if row else None
+        return StoredAnswer(key, self.parsed(row[0]), row[1]) if row else None
 
     @guarded
-    def _keep(self, made: StoredAnswer) -> StoredAnswer:
+    def _keep(self, made: StoredAnswer, label: str) -> StoredAnswer:
         """Store an answer unless there is one by now; the one that is stored."""
-        row = {"key": made.key, "made_at": made.made_at, "content": _dump(made.content)}
+        row = {"key": made.key, "made_at": made.made_at, "content": schema.dump(made.content), "label": label}
         if self._insert_first(schema.answers, row):
             return made
         return self.answer(made.key) or made
@@ -120,14 +145,14 @@ class Store:
     def execution(self, key: str) -> dict[str, Any] | None:
         """What was stored for an execution, if anything."""
         table = schema.executions
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(select(table.c.content).where(table.c.key == key)).first()
-        return self._json(row[0]) if row else None
+        return self.parsed(row[0]) if row else None
 
     @guarded
     def put_execution(self, key: str, execution: dict[str, Any]) -> None:
         """Store an execution; a second one under the same key is dropped."""
-        row = {"key": key, "made_at": time.time(), "content": _dump(execution)}
+        row = {"key": key, "made_at": time.time(), "content": schema.dump(execution)}
         self._insert_first(schema.executions, row)
 
     @guarded
@@ -135,8 +160,8 @@ class Store:
         """Write a run with its attempts into the ledger, once.
 
         Args:
-            row: JSON data; "program", "task", "replicate", "steering" and "seed" identify the run, everything else
-                is kept with it.
+            row: JSON data; "program", "task_id", "task_digest", "replicate", "steering" and "seed" identify
+                the run, and "models" (name to digest) where it is given; everything else is kept with it.
             attempts: JSON data, in order.
 
         Returns:
@@ -145,14 +170,20 @@ class Store:
         Raises:
             StoreError: The database cannot be written.
         """
-        identity = {name: row.get(name, _EMPTY[name]) for name in schema.RUN_IDENTITY}
-        known = hashlib.sha256(_dump(identity).encode()).hexdigest()
-        values = identity | {"identity": known, "made_at": time.time(), "content": _dump(row)}
-        with self._write_lock, self._engine.begin() as connection:
-            run_id = connection.execute(self._first(schema.runs, values).returning(schema.runs.c.id)).scalar()
+        values = {name: row.get(name, empty) for name, empty in schema.RUN_COLUMNS.items()}
+        values |= {
+            "identity": schema.run_identity(row),
+            "made_at": time.time(),
+            "content": schema.dump(row),
+        }
+        with self.write_lock, self.writer.begin() as connection:
+            insertion = self._first(schema.runs, values).returning(schema.runs.c.id)
+            run_id = connection.execute(insertion).scalar()
             if run_id is None:
                 return False
-            rows = [{"run_id": run_id, "number": n, "content": _dump(a)} for n, a in enumerate(attempts)]
+            rows = [
+                {"run_id": run_id, "number": n, "content": schema.dump(a)} for n, a in enumerate(attempts)
+            ]
             if rows:
                 connection.execute(insert(schema.attempts), rows)
         return True
@@ -170,7 +201,7 @@ class Store:
         query = select(table.c.id, table.c.content).order_by(table.c.id).limit(_PAGE)
         rest: dict[str, Any] = {}
         for name, value in filter.items():
-            if name not in schema.RUN_IDENTITY:
+            if name not in schema.RUN_COLUMNS:
                 rest[name] = value
             elif isinstance(value, (list, tuple)):
                 query = query.where(table.c[name].in_(value))
@@ -178,44 +209,50 @@ class Store:
                 query = query.where(table.c[name] == value)
         last = 0
         while True:
-            with store_errors(self.parsed_url), self._reading() as connection:
+            with store_errors(self.parsed_url), self.reading() as connection:
                 page = connection.execute(query.where(table.c.id > last)).all()
                 attempts = self._attempts(connection, [run_id for run_id, _ in page])
             for run_id, content in page:
                 last = run_id
-                run = self._json(content)
+                run = self.parsed(content)
                 if all(_matches(run.get(name), wanted) for name, wanted in rest.items()):
                     yield run | {"attempts": attempts.get(run_id, [])}
             if len(page) < _PAGE:
                 return
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection for reading."""
+        return _Reading(self.engine, self._read_lock)
+
+    def parsed(self, content: str) -> dict[str, Any]:
+        """Stored JSON as data.
+
+        Raises:
+            StoreError: It is damaged.
+        """
+        try:
+            return json.loads(content)
+        except ValueError as error:
+            advice = "a stored entry is damaged; `greenloop store stats` says which"
+            raise StoreError(f"{shown(self.parsed_url)}: {advice}") from error
 
     def _attempts(self, connection: Connection, run_ids: list[int]) -> dict[int, list[dict[str, Any]]]:
         table = schema.attempts
         query = select(table.c.run_id, table.c.content).where(table.c.run_id.in_(run_ids))
         found: dict[int, list[dict[str, Any]]] = {}
         for run_id, content in connection.execute(query.order_by(table.c.run_id, table.c.number)):
-            found.setdefault(run_id, []).append(self._json(content))
+            found.setdefault(run_id, []).append(self.parsed(content))
         return found
 
     def _insert_first(self, table: Table, row: dict[str, Any]) -> bool:
-        with self._write_lock, self._engine.begin() as connection:
+        with self.write_lock, self.writer.begin() as connection:
             return connection.execute(self._first(table, row)).rowcount == 1
 
     def _first(self, table: Table, row: dict[str, Any]) -> Any:
         """An INSERT that leaves a row of the same key as it is."""
-        make = postgresql_insert if self.parsed_url.get_backend_name() == "postgresql" else sqlite_insert
+        postgresql = self.parsed_url.get_backend_name() == "postgresql"
+        make = postgresql_insert if postgresql else sqlite_insert
         return make(table).values(**row).on_conflict_do_nothing()
-
-    def _reading(self) -> AbstractContextManager[Connection]:
-        return _Reading(self._engine, self._read_lock)
-
-    def _json(self, text: str) -> dict[str, Any]:
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise StoreError(
-                f"{shown(self.parsed_url)}: a stored entry is damaged; see `greenloop store`"
-            ) from error
 
 
 class _Reading:
@@ -244,7 +281,8 @@ def open_store(url: str | Store = "sqlite://") -> Store:
     """Open a store, creating its tables where they are missing.
 
     Args:
-        url: "sqlite://" (in memory), "sqlite:///FILE.db", or a PostgreSQL URL; an open store is returned as it is.
+        url: "sqlite://" (in memory), "sqlite:///FILE.db", or a PostgreSQL URL; an open store is returned as
+            it is.
 
     Raises:
         UsageError: The URL is none of these.
@@ -260,32 +298,23 @@ def open_store(url: str | Store = "sqlite://") -> Store:
     parsed = parse_url(url)
     with store_errors(parsed):
         engine = connect(parsed)
-        _check_version(engine, parsed)
-    return Store(parsed, engine)
+        prepare(engine, parsed)
+    store = Store(parsed, engine)
+    _forget_after_fork(store)
+    return store
 
 
-def _check_version(engine: Engine, url: URL) -> None:
-    with engine.begin() as connection:
-        schema.metadata.create_all(connection)
-        found = connection.execute(
-            select(schema.about.c.value).where(schema.about.c.name == "version")
-        ).scalar()
-        if found is None:
-            make = postgresql_insert if url.get_backend_name() == "postgresql" else sqlite_insert
-            row = {"name": "version", "value": str(schema.VERSION)}
-            connection.execute(make(schema.about).values(**row).on_conflict_do_nothing())
-        elif int(found) > schema.VERSION:
-            raise StoreError(
-                f"{shown(url)} was written by a newer Greenloop (schema {found}, this one knows "
-                f"{schema.VERSION}): upgrade Greenloop or name another store"
-            )
+def _forget_after_fork(store: Store) -> None:
+    """Connections must not be shared with a forked child: there the pool starts empty."""
+    known = weakref.ref(store)
 
+    def forget() -> None:
+        alive = known()
+        if alive is not None:
+            alive.after_fork()
 
-_EMPTY: dict[str, Any] = {"program": "", "task": "", "replicate": 0, "steering": "", "seed": 0}
-
-
-def _dump(data: Any) -> str:
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forget)
 
 
 def _matches(value: Any, wanted: Any) -> bool:

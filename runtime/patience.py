@@ -1,0 +1,73 @@
+"""Waiting out an outage: retry with growing pauses inside a time budget, then give up with one clear line."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from ..errors import ModelTimeout, ModelUnavailable
+from .backends.failures import Refused
+
+T = TypeVar("T")
+
+_PAUSE_S = (0.1, 5.0)
+
+
+class Patience:
+    """The outages of one endpoint, shared by all calls to it.
+
+    The time budget belongs to the outage, not to each call: calls that queue behind a dead server do not wait
+    `retry_s` each, one after another. An outage ends with the first call that succeeds, or when nobody tried
+    for as long as `retry_s`.
+
+    Args:
+        sleep: Waits; injected by tests.
+        clock: Monotonic seconds; injected by tests.
+    """
+
+    def __init__(
+        self,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sleep = sleep
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._away_since: float | None = None
+        self._last_failure = 0.0
+
+    def call(self, work: Callable[[], T], retry_s: float) -> T:
+        """Do `work`; where the model is away or too slow, do it again while the outage is younger than
+        `retry_s`.
+
+        Raises:
+            ModelUnavailable: The outage outlasted `retry_s`, or the server refuses for good.
+            ModelTimeout: The same for calls that took too long.
+        """
+        pause = _PAUSE_S[0]
+        while True:
+            try:
+                done = work()
+            except Refused:
+                raise
+            except (ModelUnavailable, ModelTimeout):
+                if self._failed(retry_s) >= retry_s:
+                    raise
+                self._sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(pause * 2, _PAUSE_S[1])
+            else:
+                with self._lock:
+                    self._away_since = None
+                return done
+
+    def _failed(self, retry_s: float) -> float:
+        """Note a failure; how long the outage lasts by now, in seconds."""
+        now = self._clock()
+        with self._lock:
+            if self._away_since is None or now - self._last_failure > max(retry_s, 2 * _PAUSE_S[1]):
+                self._away_since = now
+            self._last_failure = now
+            return now - self._away_since

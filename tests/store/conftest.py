@@ -1,0 +1,58 @@
+"""A real PostgreSQL from Debian's packages, started by the test session on the loopback address."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def _programs() -> Path | None:
+    """The folder with initdb and postgres, wherever Debian put it."""
+    found = [Path(p).parent for name in ("initdb",) if (p := shutil.which(name))]
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((f for f in found if (f / "initdb").exists() and (f / "postgres").exists()), None)
+
+
+def _unprivileged() -> str | None:
+    """Whom to run the server as where the tests run as root (PostgreSQL refuses root); None: as we are."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next((name for name in ("postgres", "nobody") if name in names), None)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of a fresh PostgreSQL database; skips with the reason where there is none."""
+    programs = _programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    pytest.importorskip("psycopg", reason="the driver is not installed: pip install 'psycopg[binary]'")
+    user = _unprivileged()
+    folder = Path(tempfile.mkdtemp(prefix="greenloop-pg-"))
+    if user is not None:
+        shutil.chown(folder, user)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data = folder / "data"
+    known = {"user": user, "cwd": folder, "check": True, "capture_output": True, "text": True}
+    initdb = [programs / "initdb", "-D", data, "-U", "greenloop", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    subprocess.run([str(a) for a in initdb], **known)
+    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
+    control = str(programs / "pg_ctl")
+    start = [control, "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start"]
+    subprocess.run(start, **known)
+    try:
+        yield f"postgresql://greenloop@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([control, "-D", str(data), "-m", "immediate", "stop"], **known)
+        shutil.rmtree(folder, ignore_errors=True)
