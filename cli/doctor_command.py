@@ -26,7 +26,7 @@ def doctor(
         "cores": os.cpu_count(),
         "models": [_model(name) for name in ("embedded", *(model or []))],
         "ollama": _ollama(),
-        "sandbox": [{"tier": p.tier, "works": p.works, "reason": p.reason} for p in probe()],
+        "sandbox": [{"tier": p.tier, "works": p.available, "detail": p.covers if p.available else p.reason} for p in probe()],
         "store": _store(store),
     }
     report["tier"] = next((p["tier"] for p in report["sandbox"] if p["works"]), "none")
@@ -39,7 +39,7 @@ def doctor(
         _line(entry["works"], f"model {entry['name']}: {entry['detail']}")
     _line(report["ollama"]["works"], f"Ollama: {report['ollama']['detail']}")
     for entry in report["sandbox"]:
-        _line(entry["works"], f"sandbox tier {entry['tier']}: {entry['reason']}")
+        _line(entry["works"], f"sandbox tier {entry['tier']}: {entry['detail']}")
     out.print(f"the sandbox in use: [bold]{report['tier']}[/bold]")
     _line(report["store"]["works"], f"store: {report['store']['detail']}")
 

@@ -47,9 +47,9 @@ def blueprint(program: dspy.Module) -> dict[str, Any]:
         drawn: dict[str, Any] = {}
         for key, value in vars(module).items():
             if isinstance(value, Setting):
-                here = f"{path}.{key}" if path else key
+                here = _join(path, key)
                 drawn[key] = value.dump_state() if paths[id(value)] == here else {"same_as": paths[id(value)]}
-        children = {k: draw(c, f"{path}.{k}" if path else k) for k, c in _children(module).items()}
+        children = {k: draw(c, _join(path, k)) for k, c in _children(module).items()}
         result: dict[str, Any] = {"module": name, "settings": drawn, "modules": children}
         if "name" in vars(module):
             result["name"] = cast("Any", module).name
@@ -64,29 +64,41 @@ def build(data: dict[str, Any]) -> dspy.Module:
     Raises:
         ExportError: The data name a module that is none of Greenloop's, or settings that it does not have.
     """
+    states: dict[str, dict[str, Any]] = {}
     made: dict[str, Setting] = {}
+
+    def collect(node: dict[str, Any], path: str) -> None:
+        for key, state in node.get("settings", {}).items():
+            states[_join(path, key)] = state
+        for key, child in node.get("modules", {}).items():
+            collect(child, _join(path, key))
+
+    def one(path: str) -> Setting:
+        state = states[path]
+        if "same_as" in state:
+            return one(state["same_as"])
+        if path not in made:
+            made[path] = from_state(state)
+        return made[path]
 
     def make(node: dict[str, Any], path: str) -> dspy.Module:
         cls = READY_MADE.get(str(node.get("module")))
         if cls is None:
             raise ExportError(f"the blueprint names the unknown module {node.get('module')!r}")
-        arguments: dict[str, Any] = {}
-        for key, state in node.get("settings", {}).items():
-            here = f"{path}.{key}" if path else key
-            made[here] = made[state["same_as"]] if "same_as" in state else from_state(state)
-            arguments[key] = made[here]
+        arguments: dict[str, Any] = {key: one(_join(path, key)) for key in node.get("settings", {})}
         for key, child in node.get("modules", {}).items():
-            arguments[key] = make(child, f"{path}.{key}" if path else key)
+            arguments[key] = make(child, _join(path, key))
         if "name" in node:
             arguments["name"] = node["name"]
-        unknown = arguments.keys() - inspect.signature(cls).parameters.keys()
+        unknown = arguments.keys() - inspect.signature(cls.__init__).parameters.keys()
         if unknown:
             raise ExportError(f"the blueprint gives {node['module']} the unknown settings {sorted(unknown)}")
         return cls(**arguments)
 
     try:
+        collect(data, "")
         return make(data, "")
-    except (KeyError, TypeError, ValueError, ProgramError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError, ProgramError) as error:
         raise ExportError(f"the blueprint cannot be built: {error}") from error
 
 
@@ -172,3 +184,7 @@ def _children(module: dspy.Module) -> dict[str, dspy.Module]:
         for key, value in vars(module).items()
         if isinstance(value, dspy.Module) and not isinstance(value, Parameter)
     }
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key

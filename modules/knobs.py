@@ -6,6 +6,7 @@ A knob is a DSPy `Parameter`: DSPy's optimizers leave it alone, and it is saved 
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any, cast
@@ -44,6 +45,12 @@ class Setting(Parameter):
             ProgramError: It is not.
         """
         return value
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Setting:
+        """A setting of its own, shared wherever the original was; a language model in it stays the same object."""
+        made = copy.copy(self)
+        memo[id(self)] = made
+        return made
 
     def reset(self) -> None:
         """Leave the value alone: DSPy resets a program's parameters before it optimizes prompts."""

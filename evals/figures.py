@@ -1,0 +1,208 @@
+"""The honest figure: a rate with everything it must be read with, and the difference of two on the same tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from ..runtime.budget import Usage
+from ..runtime.problem import Steering
+from .statistics import Outcomes, clustered_interval, paired_difference, wilson
+
+
+class FalseGreen(BaseModel):
+    """How often code passed the tests that steered and was not solved.
+
+    Attributes:
+        count: Runs that did.
+        green: Runs that passed the tests that steered.
+        interval: Wilson interval of count / green; None where nothing was green.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: int
+    green: int
+    interval: tuple[float, float] | None
+
+
+class Figure(BaseModel):
+    """What every printed number about quality carries.
+
+    Attributes:
+        n: Tasks.
+        solved: Tasks solved, the mean over replicates.
+        rate: Mean over tasks of the mean over replicates, in [0, 1].
+        replicates: Runs of each task.
+        interval: Interval of the rate at `level`; the unit is the task's mean over its replicates.
+        level: Nominal coverage.
+        model_calls: Calls of all runs, as if run alone: a stored call counts.
+        tokens_in: Prompt tokens, likewise.
+        tokens_out: Answer tokens, likewise.
+        model_seconds: Seconds of model time, likewise at first cost.
+        steering: Which tests steered.
+        tier: The sandbox tier that judged.
+        models: Name to digest of the models that were called.
+        unverified: Runs whose code met no visible test.
+        truncated: Answers that were ended by `max_tokens`.
+        false_green: See `FalseGreen`.
+        simulated: A simulated model had a part in it: no figure of a real one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int
+    solved: float
+    rate: float
+    replicates: int
+    interval: tuple[float, float]
+    level: float = 0.95
+    model_calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    model_seconds: float = 0.0
+    steering: Steering = "visible"
+    tier: str = ""
+    models: dict[str, str] = {}
+    unverified: int = 0
+    truncated: int = 0
+    false_green: FalseGreen | None = None
+    simulated: bool = False
+
+    @classmethod
+    def from_outcomes(
+        cls,
+        outcomes: Outcomes,
+        *,
+        usage: Usage,
+        steering: Steering,
+        tier: str,
+        models: Mapping[str, str],
+        level: float = 0.95,
+        unverified: int = 0,
+        truncated: int = 0,
+        false_green: int = 0,
+        green: int = 0,
+        simulated: bool = False,
+    ) -> Figure:
+        """The figure of a scoring.
+
+        Args:
+            outcomes: Task to the outcomes of its replicates, each in [0, 1].
+            usage: As-if compute of all runs.
+            steering: Which tests steered.
+            tier: The sandbox tier.
+            models: Name to digest.
+            level: Nominal coverage of the interval.
+            unverified: Runs without a visible test.
+            truncated: Answers ended by `max_tokens`.
+            false_green: Runs that passed the steering tests and are not solved.
+            green: Runs that passed the steering tests.
+            simulated: A simulated model had a part in it.
+        """
+        interval = clustered_interval(outcomes, level)
+        rate = interval.estimate
+        shown = None
+        if green:
+            bounds = wilson(false_green, green, level)
+            shown = (bounds.low, bounds.high)
+        return cls(
+            n=len(outcomes),
+            solved=round(rate * len(outcomes), 6),
+            rate=rate,
+            replicates=max(len(runs) for runs in outcomes.values()),
+            interval=(interval.low, interval.high),
+            level=level,
+            model_calls=usage.calls,
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            model_seconds=round(usage.model_seconds, 3),
+            steering=steering,
+            tier=tier,
+            models=dict(models),
+            unverified=unverified,
+            truncated=truncated,
+            false_green=FalseGreen(count=false_green, green=green, interval=shown),
+            simulated=simulated,
+        )
+
+    def line(self) -> str:
+        """The figure in one line for a person."""
+        runs = "1 replicate" if self.replicates == 1 else f"{self.replicates} replicates"
+        return (
+            f"{self.solved:g}/{self.n} solved ({100 * self.rate:.0f} %, {100 * self.level:.0f} % interval"
+            f" {100 * self.interval[0]:.0f}–{100 * self.interval[1]:.0f} %), {runs}, {self.model_calls:,} calls,"
+            f" {self.tokens_in + self.tokens_out:,} tokens, {self.model_seconds:.0f} model s, {self.steering} steering,"
+            f" sandbox {self.tier}" + (", SIMULATED model" if self.simulated else "")
+        )
+
+
+class Comparison(BaseModel):
+    """Two programs on the same tasks: the paired difference.
+
+    Attributes:
+        name: The program whose gain it is.
+        other: What it is compared with.
+        n: Tasks that both were run on.
+        points: Mean difference in percentage points, positive where `name` is better.
+        interval: Bootstrap interval over tasks, in points.
+        level: Nominal coverage.
+        p: p value of a permutation test over tasks, two-sided.
+        verdict: "better than …", "worse than …", or "not shown better than …".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    other: str
+    n: int
+    points: float
+    interval: tuple[float, float]
+    level: float
+    p: float
+    verdict: str
+
+    @classmethod
+    def paired(
+        cls,
+        outcomes: Mapping[str, Sequence[float]],
+        others: Mapping[str, Sequence[float]],
+        *,
+        name: str,
+        other: str,
+        level: float = 0.95,
+        seed: int = 0,
+    ) -> Comparison:
+        """Compare by task; both must hold the same tasks.
+
+        Args:
+            outcomes: Task to outcomes of the program whose gain it is.
+            others: Task to outcomes of the other.
+            name: Name of the first in the verdict.
+            other: Name of the second.
+            level: Nominal coverage; a verdict of better or worse needs p below 1 − level.
+            seed: Seed of permutations and bootstrap.
+        """
+        difference = paired_difference(dict(outcomes), dict(others), level, rng=seed)
+        significant = difference.p < 1 - level
+        word = "not shown better than"
+        if significant:
+            word = "better than" if difference.difference > 0 else "worse than"
+        return cls(
+            name=name,
+            other=other,
+            n=len(outcomes),
+            points=100 * difference.difference,
+            interval=(100 * difference.low, 100 * difference.high),
+            level=level,
+            p=difference.p,
+            verdict=f"{name} is {word} {other}",
+        )
+
+    def line(self) -> str:
+        """The comparison in one line for a person."""
+        return (
+            f"{self.points:+.1f} points ({100 * self.level:.0f} % interval {self.interval[0]:+.1f} to"
+            f" {self.interval[1]:+.1f}, p = {self.p:.3f}, {self.n} tasks): {self.verdict}"
+        )
