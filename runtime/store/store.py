@@ -245,8 +245,9 @@ class Store:
         return found
 
     def _insert_first(self, table: Table, row: dict[str, Any]) -> bool:
+        statement = self._first(table, row).returning(table.c.key)  # rowcount is not reliable on PostgreSQL
         with self.write_lock, self.writer.begin() as connection:
-            return connection.execute(self._first(table, row)).rowcount == 1
+            return connection.execute(statement).first() is not None
 
     def _first(self, table: Table, row: dict[str, Any]) -> Any:
         """An INSERT that leaves a row of the same key as it is."""
