@@ -76,9 +76,10 @@ class Box:
         ruleset = -1 if self._ruleset is None else os.dup2(self._ruleset.fd, 120)
         self._descriptors(fds, ruleset)
         self._limits(job)
-        os.nice(19)
-        with contextlib.suppress(OSError, AttributeError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        if job["idle"]:
+            os.nice(19)
+            with contextlib.suppress(OSError, AttributeError):
+                os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         if self._filter is None:
             self._alone()
             return
@@ -113,9 +114,7 @@ class Box:
             resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 
     def _limits(self, job: dict[str, Any]) -> None:
-        cpu = max(1, math.ceil(job["cpu_s"]))
         wanted = {
-            "RLIMIT_CPU": (cpu, cpu + 1),
             "RLIMIT_CORE": (0, 0),
             "RLIMIT_FSIZE": (FILE_BYTES, FILE_BYTES),
             "RLIMIT_NOFILE": (FILES, FILES),
@@ -123,6 +122,9 @@ class Box:
             "RLIMIT_MSGQUEUE": (0, 0),
             "RLIMIT_AS": ((self.config["baseline_kb"] << 10) + (job["memory_mb"] << 20),) * 2,
         }
+        if job["cpu_s"]:
+            cpu = max(1, math.ceil(job["cpu_s"]))
+            wanted["RLIMIT_CPU"] = (cpu, cpu + 1)
         for name, (soft, hard) in wanted.items():
             number = getattr(resource, name, None)
             if number is None or (name == "RLIMIT_AS" and not kernel.LINUX):

@@ -5,9 +5,7 @@ Everything here runs in the candidate's own process and may be tampered with by 
 
 from __future__ import annotations
 
-import asyncio
 import builtins
-import inspect
 import io
 import os
 import sys
@@ -74,7 +72,7 @@ class Host:
             if issubclass(value, BaseException):
                 handle["k"] = "error"
                 handle["mro"] = [[str(c.__module__), c.__name__] for c in value.__mro__]
-        elif inspect.iscoroutine(value):
+        elif isinstance(value, types.CoroutineType):
             handle["k"] = "coroutine"
         elif isinstance(value, types.ModuleType):
             handle["k"] = "module"
@@ -253,6 +251,8 @@ class Host:
 
     def do_await(self, request: dict[str, Any]) -> Any:
         """Run a coroutine to its end."""
+        import asyncio
+
         return {"ok": self._codec.encode(self._traced(lambda: asyncio.run(self._objects[request["id"]])))}
 
     def do_trace(self, request: dict[str, Any]) -> Any:
@@ -402,9 +402,7 @@ def open_streams() -> None:
 
 def run(channel_fd: int) -> None:
     """Serve one judge, then leave without running what the candidate left behind for the exit."""
-    for name in ("exit", "quit"):
-        if not hasattr(builtins, name):
-            setattr(builtins, name, _leave)
+    add_leavers()
     open_streams()
     try:
         channel = Channel(channel_fd)
@@ -413,6 +411,13 @@ def run(channel_fd: int) -> None:
     except BaseException:  # noqa: BLE001 - the judge sees the end of the stream
         os._exit(70)
     os._exit(0)
+
+
+def add_leavers() -> None:
+    """`exit` and `quit`, which come from `site` otherwise."""
+    for name in ("exit", "quit"):
+        if not hasattr(builtins, name):
+            setattr(builtins, name, _leave)
 
 
 def _leave(code: object = None) -> None:

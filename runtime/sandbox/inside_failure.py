@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from types import TracebackType
 from typing import Any
@@ -11,6 +12,8 @@ CODE = "<candidate>"
 PREAMBLE = "<preamble>"
 MESSAGE = 2000
 """Longest message, in characters."""
+IMPORTABLE = frozenset("asyncio.exceptions configparser csv email.errors json.decoder queue sqlite3 zipfile".split())
+"""Modules that an exception's class may make the judge import."""
 FRAMES = 8
 """Frames kept at each end of a traceback."""
 DENIED = frozenset({1, 13, 30, 38})
@@ -110,8 +113,7 @@ def known_class(module: str, name: str) -> type[BaseException] | None:
     """An exception class of the standard library by its name; None where there is none."""
     if module.partition(".")[0] not in sys.stdlib_module_names:
         return None
-    try:
-        found = getattr(__import__(module, fromlist=[name]), name, None)
-    except ImportError:
-        return None
+    if module not in sys.modules and module in IMPORTABLE:
+        importlib.import_module(module)
+    found = getattr(sys.modules.get(module), name, None)
     return found if isinstance(found, type) and issubclass(found, BaseException) else None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
-import doctest
 import importlib.abc
 import importlib.machinery
 import inspect
@@ -127,8 +127,6 @@ def _together(test: Test, entry: str) -> str:
     own = {n.name for n in ast.walk(test.tree) if isinstance(n, ast.ClassDef)}
     imported = {(a.asname or a.name).partition(".")[0] for n in ast.walk(test.tree)
                 if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names}  # fmt: skip
-    import builtins
-
     for node in ast.walk(test.tree):
         if isinstance(node, ast.ClassDef):
             for base in node.bases:
@@ -136,10 +134,25 @@ def _together(test: Test, entry: str) -> str:
                 if name and name not in own | imported and not hasattr(builtins, name):
                     return f"a test derives from the candidate's class {name}"
         if isinstance(node, ast.Call):
+            if "patch" not in test.text:
+                continue
             function = ast.unparse(node.func)
             if function.endswith(("patch", "patch.object", "patch.dict", "monkeypatch.setattr")):
                 return "a test patches names in the candidate"
     return ""
+
+
+def count(test: Test) -> int:
+    """Units of a doctest or a module, which are made when it runs."""
+    if test.form == "doctest":
+        import doctest
+
+        examples = doctest.DocTestParser().get_examples(test.text)
+        return sum(bool(e.want) or e.exc_msg is not None for e in examples)
+    if test.form != "module" or test.tree is None:
+        return 0
+    methods = [n for c in _cases(test.tree) for n in c.body if isinstance(n, ast.FunctionDef)]
+    return len(_all_tests(test.tree)) + sum(n.name.startswith("test") for n in methods)
 
 
 def defines_check(tree: ast.Module | None) -> bool:
@@ -164,6 +177,8 @@ def normal_output(text: str) -> str:
 
 def run_doctest(test: Test, names: dict[str, Any], recorder: Recorder) -> None:
     """Every example that expects something is a unit; the others prepare it."""
+    import doctest
+
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
     parsed = doctest.DocTestParser().get_doctest(test.text, names, "doctest", None, 0)
     expecting = [e for e in parsed.examples if e.want or e.exc_msg is not None]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import builtins
 import contextlib
+import gc
 import os
+import socket
 import sys
 import types
 from typing import Any
 
 from . import inside_forms as forms
-from .inside_candidate import open_streams
+from .inside_candidate import add_leavers, open_streams
 from .inside_failure import CODE, PREAMBLE, describe, describe_syntax
+from .inside_harmless import is_harmless
 from .inside_peer import CannotTravel, Gone, Peer
 from .inside_recorder import Recorder
 from .inside_rewrite import CHECK, RECORDER, free_names, note_asserts, rewrite
 from .inside_wire import Channel
 
+JOBS = 200
+"""Jobs after which a judge leaves."""
 ALIASES = {"np": "numpy", "pd": "pandas"}
 
 
@@ -36,6 +40,7 @@ class Judge:
         self.module = types.ModuleType("greenloop_tests")
         self.names = self.module.__dict__
         self.names[RECORDER] = self.recorder
+        self.harmless = False
 
     def run(self) -> dict[str, Any]:
         """The report: `load` (why the code could not be loaded), results, how it ended."""
@@ -54,7 +59,11 @@ class Judge:
             return {"bad_tests": f"a test is no Python: {error.msg} in line {error.lineno}"}
         if self.peer is not None and prepared.needs_together:
             return {"needs_together": prepared.needs_together}
-        sys.modules[self.module.__name__] = self.module
+        self.harmless = is_harmless([t.tree for t in prepared.tests], self.job["preamble"])
+        if not self.harmless:
+            sys.modules[self.module.__name__] = self.module
+        wanted = [n for n in free_names([t.tree for t in prepared.tests if t.tree is not None]) if n != forms.PROGRAM]
+        scripts = self._rewrite(prepared.tests)
         if prepared.loads:
             load = self._load()
             if load is not None:
@@ -63,7 +72,8 @@ class Judge:
                 what = f"the code defines no {self.entry!r}"
                 missing = {"type": "NameError", "kind": "error", "message": what, "line": None, "traceback": None}
                 return {**self.recorder.report(), "load": missing}
-        self._run_tests(prepared)
+        self._bind(wanted)
+        self._run_tests(scripts)
         if self.job["trace"] and not self.recorder.fatal:
             self.recorder.last_trace()
         return self.recorder.report()
@@ -139,31 +149,34 @@ class Judge:
 
     # -- the tests -------------------------------------------------------------------------------------
 
-    def _run_tests(self, prepared: forms.Prepared) -> None:
-        trees = [t.tree for t in prepared.tests if t.tree is not None]
-        self._bind([n for n in free_names(trees) if n != "run_program"])
-        self.names["run_program"] = self._run_program
-        if self.entry and "candidate" not in self.names:
-            self.names["candidate"] = self.names.get(self.entry)
-        forms.offer_candidate_module(self._attribute)
-        has_check = any(t.form == "script" and forms.defines_check(t.tree) for t in prepared.tests)
-        jobs: list[tuple[forms.Test, Any]] = []
-        for test in prepared.tests:
+    def _rewrite(self, tests: list[forms.Test]) -> list[tuple[forms.Test, bool]]:
+        """Make the units of all tests; with each test, whether its `check` is to be called afterwards."""
+        defined = any(t.form == "script" and forms.defines_check(t.tree) for t in tests)
+        called = any(forms.calls_check(t.text) for t in tests)
+        made: list[tuple[forms.Test, bool]] = []
+        for test in tests:
+            has_check = False
             if test.form == "script" and test.tree is not None:
-                script = rewrite(test.text, test.tree, len(self.recorder.units), has_check)
+                script = rewrite(test.text, test.tree, len(self.recorder.units), defined)
                 self.recorder.units += script.units
-                jobs.append((test, script))
+                has_check = script.has_check
             elif test.tree is not None:
                 note_asserts(test.tree)
-                jobs.append((test, None))
-            else:
-                jobs.append((test, None))
-        called = any(forms.calls_check(t.text) for t in prepared.tests)
-        for test, script in jobs:
+            made.append((test, has_check and not called))
+        self.recorder.expected = len(self.recorder.units) + sum(forms.count(t) for t in tests)
+        return made
+
+    def _run_tests(self, tests: list[tuple[forms.Test, bool]]) -> None:
+        self.names[forms.PROGRAM] = self._run_program
+        if self.entry and "candidate" not in self.names:
+            self.names["candidate"] = self.names.get(self.entry)
+        if not self.harmless:
+            forms.offer_candidate_module(self._attribute)
+        for test, call_check in tests:
             if self.recorder.fatal:
                 return
             try:
-                self._run_test(test, script is not None and script.has_check and not called)
+                self._run_test(test, call_check)
             except BaseException as error:  # noqa: BLE001 - whatever a test lets through
                 self.recorder.raised(error, test.text.strip())
 
@@ -202,14 +215,37 @@ class Judge:
         return forms.normal_output(output if isinstance(output, str) else "")
 
 
-def run(job_fd: int, channel_fd: int | None) -> None:
-    """Judge one job and leave."""
+def serve(job_fd: int) -> None:
+    """Judge one job after the other, until one leaves marks or enough are done.
+
+    A job comes as a frame with the descriptor of the connection to its candidate. A judge is used again only where
+    the tests cannot have changed it; its report says whether it leaves.
+    """
     open_streams()
-    for name in ("exit", "quit"):
-        if not hasattr(builtins, name):
-            setattr(builtins, name, sys.exit)
+    gc.enable()
     host = Channel(job_fd)
-    job = host.recv()
-    host.send(Judge(job, Channel(channel_fd) if channel_fd is not None else None).run())
+    connection = socket.socket(fileno=job_fd)
+    for number in range(1, JOBS + 1):
+        head, fds, _, _ = socket.recv_fds(connection, 4, 1)
+        if not head:
+            break
+        job = host.recv(head)
+        channel = Channel(fds[0])
+        judge = Judge(job, channel)
+        report = judge.run()
+        report["leaves"] = number == JOBS or not judge.harmless
+        channel.close()
+        host.send(report)
+        if report["leaves"]:
+            break
+        del judge, report, job
     os._exit(0)
 
+
+def run_together(job_fd: int) -> None:
+    """Run one candidate and its tests in this process, then leave."""
+    open_streams()
+    add_leavers()
+    host = Channel(job_fd)
+    host.send(Judge(host.recv(), None).run())
+    os._exit(0)

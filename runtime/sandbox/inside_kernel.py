@@ -111,3 +111,24 @@ def address_space_kb() -> int:
             return int(file.read().split()[0]) * resource.getpagesize() // 1024
     except OSError:
         return 0
+
+
+def processor_wait_s(proc_fd: int) -> float:
+    """Seconds for which this process's only child was ready to run but had no processor; 0 where it cannot be told.
+
+    Args:
+        proc_fd: The /proc of the outermost namespace, opened before it went out of sight.
+    """
+    try:
+        child = _read_at(proc_fd, "thread-self/children").split()[0]
+        return int(_read_at(proc_fd, f"{child}/schedstat").split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def _read_at(folder: int, path: str) -> str:
+    fd = os.open(path, os.O_RDONLY, dir_fd=folder)
+    try:
+        return os.read(fd, 4096).decode()
+    finally:
+        os.close(fd)

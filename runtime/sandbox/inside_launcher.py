@@ -20,9 +20,9 @@ from . import inside_paths
 from .inside_server import Server
 
 STANDARD = (
-    "abc array ast asyncio.base_events bisect builtins cmath collections collections.abc contextlib copy dataclasses "
-    "datetime decimal enum fractions functools heapq inspect io itertools json math numbers operator os random re "
-    "socket statistics string struct textwrap threading time types typing typing_extensions"
+    "abc array bisect builtins cmath collections collections.abc contextlib copy dataclasses datetime decimal enum "
+    "fractions functools hashlib heapq io itertools json math numbers operator os random re statistics string struct "
+    "textwrap time types typing"
 ).split()
 """Modules that are warm in every worker."""
 
@@ -41,6 +41,7 @@ def main(candidate_fd: int, judge_fd: int, text: str) -> None:
     config["readable"] = inside_paths.readable(config["packages"])
     config["hidden"] = inside_paths.hidden(config["packages"])
     config["uid"], config["gid"] = os.getuid(), os.getgid()
+    config["proc_fd"] = os.open("/proc", os.O_RDONLY) if kernel.LINUX else -1
     config["baseline_kb"] = kernel.address_space_kb()
     gc.collect()
     gc.freeze()

@@ -21,6 +21,7 @@ class Recorder:
 
     Attributes:
         units: The source of each unit.
+        expected: How many units there will be, as far as that is known ahead.
         results: By unit number, what is known of it.
         fatal: What ended the run early: "eof", "protocol", "cannot_travel"; empty otherwise.
     """
@@ -28,6 +29,7 @@ class Recorder:
     def __init__(self, peer: Peer | None, code: str, name: str) -> None:
         self.units: list[str] = []
         self.results: dict[int, dict[str, Any]] = {}
+        self.expected = 0
         self.fatal = ""
         self.fatal_message = ""
         self.by_test = False
@@ -136,7 +138,7 @@ class Recorder:
         """All results as JSON data."""
         return {
             "results": [self.results[n] for n in sorted(self.results)],
-            "total": len(self.units),
+            "total": max(self.expected, len(self.units)),
             "fatal": self.fatal,
             "message": clip(self.fatal_message),
             "by_test": self.by_test,

@@ -88,7 +88,7 @@ def free_names(trees: list[ast.Module]) -> list[str]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                 read[node.id] = None
-    return [n for n in read if n not in bound and not hasattr(builtins, n) and n != RECORDER]
+    return [n for n in read if n not in bound and not hasattr(builtins, n) and not n.startswith(RECORDER)]
 
 
 def symbol(op: ast.cmpop) -> str:

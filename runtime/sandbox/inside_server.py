@@ -1,11 +1,12 @@
-"""A warm fork server: per program one child, isolated, watched, reaped. It never receives code or tests.
+"""A warm fork server: one isolated child at a time, watched and reaped. It never receives code or tests.
 
-The candidate's server and the judge's are the same program; what differs is what the child runs.
+The candidates' server and the judges' are the same program; what differs is what the child runs, and how long.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import select
@@ -15,11 +16,13 @@ import sys
 import time
 from typing import Any
 
-from . import inside_candidate, inside_judge
+from . import inside_candidate
 from . import inside_kernel as kernel
 from .inside_box import Box
 
 TICK_S = 0.1
+MOST_PATIENCE = 10.0
+"""A candidate that gets no processor waits up to this many times its wall limit."""
 
 
 class Server:
@@ -28,7 +31,7 @@ class Server:
     Args:
         control: The connection to the host.
         role: "candidate" or "judge".
-        config: What the host asked for: tier, paths, box, preload.
+        config: What the host asked for, and what the launcher found: tier, paths, folder, user.
     """
 
     def __init__(self, control: socket.socket, role: str, config: dict[str, Any]) -> None:
@@ -37,6 +40,7 @@ class Server:
         self.config = config
         self.child = 0
         self.started = 0.0
+        self.wall_s = 0.0
         self.deadline = 0.0
         self.killed = ""
         self._buffer = b""
@@ -45,31 +49,33 @@ class Server:
     def run(self) -> None:
         """Set the isolation up, then serve until the host is gone."""
         try:
+            if self.role == "judge":
+                self.judge = importlib.import_module(__package__ + ".inside_judge")
             self.box = Box(self.config, self.role)
             self.box.enter()
         except Exception as error:  # noqa: BLE001 - the host reports it
             self._tell({"failed": f"{type(error).__name__}: {error}"})
             os._exit(1)
-        self._wake_read, wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
+        wake_read, wake_write = os.pipe()
+        os.set_blocking(wake_read, False)
         os.set_blocking(wake_write, False)
-        self._wake_write = wake_write
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         self._tell({"ready": True, "version": list(sys.version_info[:3])})
         poller = select.poll()
         poller.register(self.control, select.POLLIN)
-        poller.register(self._wake_read, select.POLLIN)
+        poller.register(wake_read, select.POLLIN)
         while True:
-            ready = dict(poller.poll(int(TICK_S * 1000) if self.child else None))
-            if self._wake_read in ready:
+            watching = self.child and self.wall_s
+            ready = dict(poller.poll(int(TICK_S * 1000) if watching else None))
+            if wake_read in ready:
                 with contextlib.suppress(BlockingIOError):
-                    os.read(self._wake_read, 4096)
+                    os.read(wake_read, 4096)
                 self._reap(os.WNOHANG | os.WUNTRACED)
             if self.control.fileno() in ready and not self._read():
                 self._kill("host")
                 os._exit(0)
-            if self.child:
+            if self.child and self.wall_s:
                 self._watch()
 
     def _tell(self, message: dict[str, Any]) -> None:
@@ -97,7 +103,8 @@ class Server:
     def _start(self, job: dict[str, Any], fds: list[int]) -> None:
         self.killed = ""
         self.started = time.monotonic()
-        self.deadline = self.started + job["wall_s"]
+        self.wall_s = job["wall_s"]
+        self.deadline = self.started + self.wall_s
         server = os.getpid()
         child = os.fork()
         if child == 0:
@@ -114,7 +121,9 @@ class Server:
             kernel.die_with_parent(server)
             self.box.confine(job, fds)
             if self.role == "judge":
-                inside_judge.run(3, 4 if job["apart"] else None)
+                self.judge.serve(3)
+            elif job["together"]:
+                importlib.import_module(__package__ + ".inside_judge").run_together(3)
             else:
                 inside_candidate.run(3)
         except BaseException as error:  # noqa: BLE001 - nothing may get back into the server's loop
@@ -159,12 +168,17 @@ class Server:
                 "killed": self.killed,
                 "cpu_s": usage.ru_utime + usage.ru_stime if usage else 0.0,
                 "wall_s": time.monotonic() - self.started,
-                "maxrss": usage.ru_maxrss if usage else 0,
             }
         )
 
     def _watch(self) -> None:
-        if time.monotonic() >= self.deadline:
+        now = time.monotonic()
+        if now >= self.deadline:
+            missing = self.wall_s - (now - self.started - kernel.processor_wait_s(self.config["proc_fd"]))
+            if missing > 0.01 and now - self.started < self.wall_s * MOST_PATIENCE:
+                self.deadline = now + max(TICK_S, missing)
+                self._tell({"waits": max(TICK_S, missing)})
+                return
             self._kill("wall")
         elif self.box.overfull():
             self._kill("disk")

@@ -73,14 +73,14 @@ class Channel:
         except OSError as error:
             raise WireClosed(str(error)) from None
 
-    def recv(self) -> Any:
-        """Read one frame.
+    def recv(self, head: bytes = b"") -> Any:
+        """Read one frame, whose first bytes may have been read already.
 
         Raises:
             WireClosed: If the peer is gone, also in the middle of a frame.
             WireError: If what came is no frame.
         """
-        size = int.from_bytes(self._exactly(4), "big")
+        size = int.from_bytes(head + self._exactly(4 - len(head)), "big")
         if size > MAX_FRAME:
             raise WireError(f"a frame of {size} bytes")
         return unpack(self._exactly(size))

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from ...errors import SandboxError
 from ..execution import Execution, Limits, Outcome, TestResult
-from .worker import RawRun
+from .watch import RawRun
 
 _RESULT_FIELDS = {f.name for f in dataclasses.fields(TestResult)}
 
@@ -19,21 +19,17 @@ def verdict(raw: RawRun, limits: Limits, *, tier: str, mode: str) -> Execution:
     Raises:
         SandboxError: If the judge, not the candidate, is what failed.
     """
-    ended = raw.judge if mode == "together" else raw.candidate
-    death = _death(raw, ended or {}, limits)
+    death = _death(raw, limits)
     report = raw.report
     if report is None:
-        if mode == "together" and death is not None:
-            report = {}
-        elif death is not None and death[0] in ("timeout", "output_limit", "out_of_memory"):
-            report = {}
-        elif raw.judge and raw.judge.get("killed") == "wall":
+        if raw.judge_late:
             death, report = ("timeout", f"the tests took longer than {limits.wall_s:g} s"), {}
+        elif death is not None and (mode == "together" or death[0] in ("timeout", "output_limit")):
+            report = {}
         else:
-            raise SandboxError(f"the judge gave no report: {raw.judge}")
-    if "broken" in report:
-        if death is None or death[0] != "timeout":
-            raise SandboxError(f"{report['broken']}: {raw.candidate}")
+            raise SandboxError("the judge ended without a report")
+    if "broken" in report and (death is None or death[0] != "timeout"):
+        raise SandboxError(f"{report['broken']}: {raw.candidate}")
     if "bad_tests" in report:
         raise SandboxError(report["bad_tests"])
     results = [_result(r) for r in report.get("results", ())]
@@ -51,7 +47,7 @@ def verdict(raw: RawRun, limits: Limits, *, tier: str, mode: str) -> Execution:
         tests=tuple(results),
         tests_total=int(report.get("total", 0)),
         stdout=raw.output.decode("utf-8", "backslashreplace"),
-        duration_s=float((ended or {}).get("wall_s", 0.0)),
+        duration_s=float(raw.candidate.get("wall_s", 0.0)),
         tier=tier,
         mode=mode,
         trace=tuple(events) if events else None,
@@ -104,12 +100,13 @@ def _result(data: dict[str, Any]) -> TestResult:
     return TestResult(**{k: v for k, v in data.items() if k in _RESULT_FIELDS})
 
 
-def _death(raw: RawRun, ended: dict[str, Any], limits: Limits) -> tuple[Outcome, str] | None:
+def _death(raw: RawRun, limits: Limits) -> tuple[Outcome, str] | None:
     """How the candidate's process ended, where that was not the end of its tests."""
+    ended = raw.candidate
     if raw.flooded:
         return "output_limit", f"more than {limits.output_kb} KiB of output"
     killed, number = ended.get("killed"), ended.get("signal")
-    if killed == "done":
+    if killed == "done" and number == signal.SIGKILL:
         return None
     if killed == "wall":
         return "timeout", f"took longer than {limits.wall_s:g} s"
