@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -52,7 +53,16 @@ class Environment:
             "preload": list(self.preload),
             "packages": self.packages,
             "folder": folder,
+            "judge_path": self._pytest_folder(),
         }
+
+    def _pytest_folder(self) -> str:
+        """Where the judge, not the candidate, finds pytest; empty where there is none for this interpreter."""
+        if self.packages and self.python:
+            return ""
+        spec = importlib.util.find_spec("pytest")
+        same = self.version.split(".")[:2] == [str(n) for n in sys.version_info[:2]]
+        return str(Path(spec.origin).resolve().parent.parent) if same and spec is not None and spec.origin else ""
 
     @property
     def version(self) -> str:

@@ -390,8 +390,12 @@ class _Candidate(types.ModuleType):
             raise AttributeError(f"neither a module {self.__name__!r} nor a candidate's name {name!r}") from None
 
 
-def offer_candidate_module(attribute: Callable[[str], Any]) -> None:
-    """Let a test import the candidate under any name that is no installed module."""
+def offer_candidate_module(tests: list[Test], attribute: Callable[[str], Any]) -> None:
+    """Let a test import the candidate under any name that it names and that is no installed module."""
+    nodes = [n for t in tests if t.tree is not None for n in ast.walk(t.tree)]
+    named = {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
+    named |= {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module}
+    offered = {".".join(name.split(".")[:i]) for name in named for i in range(1, name.count(".") + 2)}
 
     class Loader(importlib.abc.Loader):
         """Makes the stand-in."""
@@ -406,7 +410,7 @@ def offer_candidate_module(attribute: Callable[[str], Any]) -> None:
         """Asked last, for what nobody else found."""
 
         def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
-            if name.startswith("_") or name.partition(".")[0] in sys.stdlib_module_names:
+            if name not in offered or name.partition(".")[0] in sys.stdlib_module_names:
                 return None
             return importlib.machinery.ModuleSpec(name, Loader())
 

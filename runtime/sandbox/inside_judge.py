@@ -171,7 +171,7 @@ class Judge:
         if self.entry and "candidate" not in self.names:
             self.names["candidate"] = self.names.get(self.entry)
         if not self.harmless:
-            forms.offer_candidate_module(self._attribute)
+            forms.offer_candidate_module([t for t, _ in tests], self._attribute)
         for test, call_check in tests:
             if self.recorder.fatal:
                 return

@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import sys
 from typing import Any
 
 from . import inside_kernel as kernel
@@ -38,6 +39,7 @@ def main(candidate_fd: int, judge_fd: int, text: str) -> None:
         for control in roles.values():
             control.sendall(json.dumps({"failed": f"preload: {type(error).__name__}: {error}"}).encode() + b"\n")
         os._exit(1)
+    os.environ.clear()
     config["readable"] = inside_paths.readable(config["packages"])
     config["hidden"] = inside_paths.hidden(config["packages"])
     config["uid"], config["gid"] = os.getuid(), os.getgid()
@@ -80,6 +82,10 @@ def _fork(role: str, roles: dict[str, socket.socket], config: dict[str, Any]) ->
             if other != role:
                 control.close()
         kernel.die_with_parent(parent)
+        if role == "judge" and config["judge_path"]:
+            sys.path.append(config["judge_path"])
+            config["readable"].append(config["judge_path"])
+            config["hidden"] = [h for h in config["hidden"] if h != config["judge_path"]]
         Server(roles[role], role, config).run()
     finally:
         os._exit(1)

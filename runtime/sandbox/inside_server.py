@@ -120,10 +120,10 @@ class Server:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             kernel.die_with_parent(server)
             self.box.confine(job, fds)
-            if self.role == "judge":
+            if self.role == "judge" and job["together"]:
+                self.judge.run_together(3)
+            elif self.role == "judge":
                 self.judge.serve(3)
-            elif job["together"]:
-                importlib.import_module(__package__ + ".inside_judge").run_together(3)
             else:
                 inside_candidate.run(3)
         except BaseException as error:  # noqa: BLE001 - nothing may get back into the server's loop

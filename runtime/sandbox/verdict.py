@@ -6,7 +6,7 @@ import dataclasses
 import signal
 from typing import Any, cast
 
-from ...errors import SandboxError
+from ...errors import SandboxError, TaskError
 from ..execution import Execution, Limits, Outcome, TestResult
 from .watch import RawRun
 
@@ -18,6 +18,7 @@ def verdict(raw: RawRun, limits: Limits, *, tier: str, mode: str) -> Execution:
 
     Raises:
         SandboxError: If the judge, not the candidate, is what failed.
+        TaskError: If a test is no Python.
     """
     death = _death(raw, limits)
     report = raw.report
@@ -31,7 +32,7 @@ def verdict(raw: RawRun, limits: Limits, *, tier: str, mode: str) -> Execution:
     if "broken" in report and (death is None or death[0] != "timeout"):
         raise SandboxError(f"{report['broken']}: {raw.candidate}")
     if "bad_tests" in report:
-        raise SandboxError(report["bad_tests"])
+        raise TaskError(report["bad_tests"])
     results = [_result(r) for r in report.get("results", ())]
     kinds = [r.get("kind") for r in report.get("results", ())]
     outcome, error_type, message, line, trace_text = _outcome(report, results, kinds, death)

@@ -46,27 +46,27 @@ class Watch:
 
     Args:
         worker: Whose servers run it.
+        runner: The server whose child is the candidate: "candidate", or "judge" in mode "together".
         reporter: Descriptor on which the judge (or in mode "together" the candidate) takes the job and reports.
         output: Descriptor of the candidate's output.
         frame: What is still to be sent of the job.
         limits: The run's limits.
-        apart: Whether judge and candidate are different processes.
     """
 
     def __init__(
-        self, worker: Worker, reporter: int, output: int, frame: memoryview, limits: Limits, apart: bool
+        self, worker: Worker, runner: str, reporter: int, output: int, frame: memoryview, limits: Limits
     ) -> None:
         self._worker = worker
         self._reporter = reporter
         self._output = output
         self._pending = frame
-        self._control = worker.control("candidate")
+        self._control = worker.control(runner)
         self._limit = max(1024, int(limits.output_kb * 1024))
         self._report = bytearray()
         self._run = RawRun()
         self._reporting = True
         self._running = True
-        self._apart = apart
+        self._runner = runner
         self._deadline = time.monotonic() + limits.wall_s + GRACE_S
         self._poller = select.poll()
 
@@ -133,8 +133,8 @@ class Watch:
                 self._run.report = report if isinstance(report, dict) else None
         self._reporting = False
         self._poller.unregister(self._reporter)
-        if self._running and (self._apart or whole):
-            self._worker.kill("candidate", "done")
+        if self._running and (self._runner == "candidate" or whole):
+            self._worker.kill(self._runner, "done")
 
     def _drain(self) -> None:
         while not self._run.flooded:
@@ -150,7 +150,7 @@ class Watch:
                 if len(data) <= room:
                     continue
                 self._run.flooded = True
-                self._worker.kill("candidate", "output")
+                self._worker.kill(self._runner, "output")
             with contextlib.suppress(KeyError):
                 self._poller.unregister(self._output)
             return

@@ -21,6 +21,8 @@ from .watch import GRACE_S, RawRun, Watch, line
 START_S = 60.0
 """How long a worker may take to start, with preloads on a busy machine."""
 JUDGE_MB = 1024
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")}
+"""All there is of an environment while preloads are imported: a fork server must not have threads."""
 
 
 class Worker:
@@ -60,7 +62,7 @@ class Worker:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=fds,
-            env={},
+            env=dict(ONE_THREAD),
             cwd="/",
             start_new_session=True,
         )
@@ -90,6 +92,9 @@ class Worker:
         """
         self.runs += 1
         apart = job["mode"] == "apart"
+        runner = "candidate" if apart else "judge"
+        if not apart:
+            self._unseat()
         ours: list[int] = []
         theirs: list[int] = []
         try:
@@ -101,7 +106,7 @@ class Worker:
             (theirs if apart else ours).append(near)
             frame = memoryview(pack(job))
             try:
-                self._start_child("candidate", limits, [output_end, far], together=not apart)
+                self._start_child(runner, limits, [output_end, far], together=not apart)
                 if apart:
                     judge = self._seat()
                     judge.setblocking(True)
@@ -111,7 +116,7 @@ class Worker:
                 raise SandboxError(f"the sandbox's server is gone: {error}") from None
             while theirs:
                 os.close(theirs.pop())
-            raw = Watch(self, near, output, frame, limits, apart).until_done()
+            raw = Watch(self, runner, near, output, frame, limits).until_done()
         finally:
             for fd in ours + theirs:
                 os.close(fd)
