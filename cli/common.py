@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,9 +20,14 @@ from ..runtime.task import Task
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
-TasksArgument = Annotated[str, typer.Argument(help="humaneval, mbpp, starter, or a path to a JSONL file of tasks")]
+TasksArgument = Annotated[
+    str, typer.Argument(help="humaneval, mbpp, starter, or a path to a JSONL file of tasks")
+]
 ModelOption = Annotated[
-    str, typer.Option("--model", help="embedded, gguf:PATH, ollama:NAME, openai:MODEL@URL, or litellm's provider/model")
+    str,
+    typer.Option(
+        "--model", help="embedded, gguf:PATH, ollama:NAME, openai:MODEL@URL, or litellm's provider/model"
+    ),
 ]
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="folder that holds HumanEval.jsonl and sanitized-mbpp.json")
@@ -30,7 +35,8 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object on standard output")]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="take only the first N tasks")]
 StoreOption = Annotated[
-    str | None, typer.Option("--store", help="SQLAlchemy URL of cache, ledger and study", envvar="GREENLOOP_STORE")
+    str | None,
+    typer.Option("--store", help="SQLAlchemy URL of cache, ledger and study", envvar="GREENLOOP_STORE"),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="seed of everything drawn")]
 ConcurrencyOption = Annotated[int, typer.Option("--concurrency", min=1, max=256, help="tasks run at once")]
@@ -55,7 +61,9 @@ def store_url(given: str | None) -> str:
 
 
 @contextmanager
-def command_session(store: str | None, seed: int, meter: Meter | None = None) -> Iterator[Session]:
+def command_session(
+    store: str | None, seed: int, meter: Meter | None = None
+) -> Generator[Session, None, None]:
     """The session of a command, on its store."""
     with session(store_url(store), seed=seed, meter=meter) as active:
         yield active

@@ -54,7 +54,9 @@ _TRIALS = 5
 
 def demo(
     model: ModelOption = "embedded",
-    out_folder: Annotated[Path | None, typer.Option("--out", help="where the tuned program is exported")] = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="where the tuned program is exported")
+    ] = None,
     limit: LimitOption = None,
     store: StoreOption = None,
     seed: SeedOption = 0,
@@ -66,7 +68,10 @@ def demo(
     tasks = read_tasks("starter", None, limit)
     _say(f"Greenloop on {len(tasks)} tasks of the starter set with the model {model}", as_json)
     if model == "embedded":
-        _say("A 135M model shows the machinery; greenloop demo --model ollama:qwen2.5-coder:3b shows the worth.", as_json)
+        _say(
+            "A 135M model shows the machinery; greenloop demo --model ollama:qwen2.5-coder:3b shows the worth.",
+            as_json,
+        )
     with command_session(store, seed) as session:
         figures, answered = _compare(model, tasks, session, concurrency)
         paid = session.meter.paid
@@ -79,7 +84,9 @@ def demo(
     if as_json:
         figure = figures["generate-execute-refine"].model_dump(mode="json")
         rows = {name: f.model_dump(mode="json") for name, f in figures.items()}
-        print_json({**figure, "programs": rows, "evidence": evidence.model_dump(mode="json"), "folder": str(folder)})
+        print_json(
+            {**figure, "programs": rows, "evidence": evidence.model_dump(mode="json"), "folder": str(folder)}
+        )
         return
     out.print("[bold]a short tune[/bold]")
     out.print(escape(str(evidence)))
@@ -101,7 +108,7 @@ def _compare(
     model: str, tasks: list[Task], session: Session, concurrency: int
 ) -> tuple[dict[str, Figure], dict[str, bool]]:
     """Single shot, resampling and generate-execute-refine; the latter two with the same number of calls."""
-    generate = {"model": model, "temperature": _TEMPERATURE, "max_tokens": _MAX_TOKENS}
+    generate: dict[str, Any] = {"model": model, "temperature": _TEMPERATURE, "max_tokens": _MAX_TOKENS}
     programs: dict[str, Program] = {
         "single shot": single(**generate),
         "resampling": Resample(generate=Generate(**generate), samples=_CALLS),
@@ -126,7 +133,9 @@ def _tune(
     model: str, tasks: list[Task], store: str | None, seed: int, concurrency: int
 ) -> tuple[Program, Evidence, list[Task]]:
     program = GenerateExecuteRefine(
-        generate=Generate(model=model, temperature=Float(0.0, 0.9, default=_TEMPERATURE, step=0.3), max_tokens=_MAX_TOKENS),
+        generate=Generate(
+            model=model, temperature=Float(0.0, 0.9, default=_TEMPERATURE, step=0.3), max_tokens=_MAX_TOKENS
+        ),
         execute=Execute(feedback=Choice(["error_line", "per_test"])),
         refine=Refine(model=model, max_tokens=_MAX_TOKENS),
         max_iterations=Int(0, _CALLS - 1, default=_CALLS - 1),
@@ -150,7 +159,10 @@ def _worth_showing(scores: Scores) -> str:
     """The task whose attempts show most: one that was mended, else one with several attempts, else the first."""
     by_worth = sorted(
         scores.items,
-        key=lambda item: (item.score > 0 and len(item.trajectory.attempts) > 1, len(item.trajectory.attempts)),
+        key=lambda item: (
+            item.score > 0 and len(item.trajectory.attempts) > 1,
+            len(item.trajectory.attempts),
+        ),
     )
     return by_worth[-1].task_id
 

@@ -10,13 +10,16 @@ from rich.markup import escape
 
 from ..errors import GreenloopError
 from ..runtime.language_model import engine_for
+from ..runtime.model_spec import parse_model
 from ..runtime.sandbox import probe
 from ..runtime.versions import versions
 from .common import JsonOption, StoreOption, command_session, out, print_json, store_url
 
 
 def doctor(
-    model: Annotated[list[str] | None, typer.Option("--model", help="models to ask for besides the usual ones")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="models to ask for besides the usual ones")
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -26,7 +29,10 @@ def doctor(
         "cores": os.cpu_count(),
         "models": [_model(name) for name in ("embedded", *(model or []))],
         "ollama": _ollama(),
-        "sandbox": [{"tier": p.tier, "works": p.available, "detail": p.covers if p.available else p.reason} for p in probe()],
+        "sandbox": [
+            {"tier": p.tier, "works": p.available, "detail": p.covers if p.available else p.reason}
+            for p in probe()
+        ],
         "store": _store(store),
     }
     report["tier"] = next((p["tier"] for p in report["sandbox"] if p["works"]), "none")
@@ -60,13 +66,24 @@ def _model(name: str) -> dict[str, Any]:
 
 
 def _ollama() -> dict[str, Any]:
-    from ..runtime.backends.ollama import list_models
+    import httpx
 
+    base = parse_model("ollama:any").api_base
     try:
-        names = [m.name for m in list_models()]
-    except GreenloopError as error:
-        return {"works": False, "detail": str(error), "models": []}
-    return {"works": True, "detail": f"{len(names)} models: {', '.join(names) or 'none pulled yet'}", "models": names}
+        answer = httpx.get(f"{base}/api/tags", timeout=5)
+        answer.raise_for_status()
+        names = [str(m["name"]) for m in answer.json()["models"]]
+    except (httpx.HTTPError, KeyError, ValueError):
+        return {
+            "works": False,
+            "detail": f"no server answers at {base}; start one with: ollama serve",
+            "models": [],
+        }
+    return {
+        "works": True,
+        "detail": f"{len(names)} models: {', '.join(names) or 'none pulled yet'}",
+        "models": names,
+    }
 
 
 def _store(url: str | None) -> dict[str, Any]:

@@ -33,7 +33,9 @@ from .show import figure_notes, figure_table, scoring_progress
 from .solve_command import by_id, from_words, solve_and_show
 
 ReplicatesOption = Annotated[int, typer.Option("--replicates", min=1, help="how often each task is run")]
-OracleOption = Annotated[bool, typer.Option("--oracle", help="let the hidden tests steer too, as the paper does")]
+OracleOption = Annotated[
+    bool, typer.Option("--oracle", help="let the hidden tests steer too, as the paper does")
+]
 
 
 def evaluate(
@@ -54,13 +56,17 @@ def evaluate(
     """Score a ready-made program on a set of tasks."""
     made = named_program(program, model, calls=calls, max_tokens=max_tokens)
     chosen = read_tasks(tasks, data, limit)
-    score_and_show(made, chosen, f"{program} on {tasks}", replicates, oracle, store, seed, concurrency, as_json)
+    score_and_show(
+        made, chosen, f"{program} on {tasks}", replicates, oracle, store, seed, concurrency, as_json
+    )
 
 
 def run(
     folder: Annotated[Path, typer.Argument(help="a folder that greenloop tune or gl.export wrote")],
     tasks: Annotated[str | None, typer.Option("--tasks", help="score it on these tasks")] = None,
-    task_id: Annotated[str | None, typer.Option("--id", help="solve only this task of --tasks, and show how")] = None,
+    task_id: Annotated[
+        str | None, typer.Option("--id", help="solve only this task of --tasks, and show how")
+    ] = None,
     task: Annotated[str | None, typer.Option("--task", help="solve this one request, in words")] = None,
     data: DataOption = None,
     limit: LimitOption = None,
@@ -82,7 +88,9 @@ def run(
     if task_id is not None:
         solve_and_show(program, by_id(chosen, task_id), store, seed, as_json)
         return
-    score_and_show(program, chosen, f"{folder} on {tasks}", replicates, oracle, store, seed, concurrency, as_json)
+    score_and_show(
+        program, chosen, f"{folder} on {tasks}", replicates, oracle, store, seed, concurrency, as_json
+    )
 
 
 def score_and_show(
@@ -109,5 +117,3 @@ def score_and_show(
         out.print(figure_table({title: figure}))
         out.print(escape(figure_notes(figure, paid)))
     return scores
-
-

@@ -9,35 +9,42 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from importlib import import_module
 from typing import Any
 
 import typer
 from rich.markup import escape
+from typer.exceptions import TyperException
 
 from ..errors import GreenloopError, InfrastructureError, UsageError
 from .common import err, resume_hint
-from .demo_command import demo
-from .doctor_command import doctor
-from .eval_command import evaluate, run
-from .solve_command import solve
-from .tune_command import tune
 
-app = typer.Typer(
-    name="greenloop",
-    help="Makes small local models write code that runs: generate, execute, refine; tuned under a budget.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command()(demo)
-app.command()(solve)
-app.command("eval")(evaluate)
-app.command()(tune)
-app.command()(run)
-app.command()(doctor)
+COMMANDS = {
+    "demo": ("demo_command", "demo"),
+    "solve": ("solve_command", "solve"),
+    "eval": ("eval_command", "evaluate"),
+    "tune": ("tune_command", "tune"),
+    "run": ("eval_command", "run"),
+    "doctor": ("doctor_command", "doctor"),
+}
+"""Command to its module and function; a command imports its own module only."""
 
 
-@app.callback(invoke_without_command=True)
+def make_app(only: str | None = None) -> typer.Typer:
+    """The command line with all its commands, or with one of them."""
+    app = typer.Typer(
+        name="greenloop",
+        help="Makes small local models write code that runs: generate, execute, refine; tuned under a budget.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True)(_options)
+    for name, (module, function) in COMMANDS.items():
+        if only in (None, name):
+            app.command(name)(getattr(import_module(f".{module}", __package__), function))
+    return app
+
+
 def _options(
     context: typer.Context, version: bool = typer.Option(False, "--version", help="print the version")
 ) -> None:
@@ -56,17 +63,17 @@ def main(arguments: list[str] | None = None) -> None:
     argv = sys.argv[1:] if arguments is None else arguments
     _quiet_libraries()
     try:
-        app(args=argv, standalone_mode=False)
-        code = 0
-    except typer.Exit as done:
-        code = done.exit_code
+        done = make_app(argv[0] if argv and argv[0] in COMMANDS else None)(args=argv, standalone_mode=False)
+        code = done if isinstance(done, int) else 0
     except KeyboardInterrupt:
         err.print(escape(f"stopped; {resume_hint(argv)}"), soft_wrap=True)
         code = 130
     except GreenloopError as error:
         code = _tell(error, argv)
-    except Exception as error:
-        code = _click_error(error)
+    except typer.Abort:
+        code = 130
+    except TyperException as error:
+        code = _option_error(error)
     sys.stdout.flush()
     sys.exit(code)
 
@@ -81,14 +88,10 @@ def _tell(error: GreenloopError, argv: list[str]) -> int:
     return 1
 
 
-def _click_error(error: Exception) -> int:
-    """typer's own complaints about options as one line; anything else is a bug and keeps its traceback."""
-    show: Any = getattr(error, "format_message", None)
-    if show is None:
-        if type(error).__name__ == "Abort":
-            return 130
-        raise error
-    err.print(escape(f"greenloop: {show()} (greenloop --help lists commands and options)"), soft_wrap=True)
+def _option_error(error: TyperException) -> int:
+    """typer's own complaints about commands and options, as one line."""
+    show: Any = getattr(error, "format_message", error.__str__)
+    err.print(escape(f"greenloop: {show()} (greenloop COMMAND --help lists the options)"), soft_wrap=True)
     return 2
 
 

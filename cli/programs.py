@@ -24,7 +24,9 @@ PROGRAMS = {
 }
 
 
-ProgramOption = Annotated[str, typer.Option("--program", help="; ".join(f"{k}: {v}" for k, v in PROGRAMS.items()))]
+ProgramOption = Annotated[
+    str, typer.Option("--program", help="; ".join(f"{k}: {v}" for k, v in PROGRAMS.items()))
+]
 
 
 def named_program(name: str, model: str, *, calls: int = 4, max_tokens: int = 512) -> Program:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from rich.markup import escape
@@ -24,19 +24,24 @@ _LINE_EVERY_S = 15.0
 
 
 @contextmanager
-def scoring_progress(title: str) -> Iterator[Callable[[Progress], None]]:
+def scoring_progress(title: str) -> Generator[Callable[[Progress], None], None, None]:
     """Shows how far a scoring is on standard error: counts, tokens and time left; lines where there is no terminal."""
     if is_quiet():
         yield _line_by_line(title)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[info]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[info]}"),
+    )
     with Bar(*columns, console=err, transient=True) as bar:
         row = bar.add_task(escape(title), total=None, info="")
         yield lambda p: bar.update(row, total=p.total, completed=p.done, info=escape(_info(p)))
 
 
 @contextmanager
-def download_progress() -> Iterator[Callable[[int, int | None], None]]:
+def download_progress() -> Generator[Callable[[int, int | None], None], None, None]:
     """Shows a download on standard error once there is one."""
     columns = (TextColumn("downloading"), BarColumn(), DownloadColumn())
     with Bar(*columns, console=err, transient=True, disable=is_quiet()) as bar:
@@ -47,19 +52,19 @@ def download_progress() -> Iterator[Callable[[int, int | None], None]]:
 def figure_table(rows: dict[str, Figure], title: str = "") -> Table:
     """Programs and their figures: rate with interval, and what it cost as if run alone."""
     table = Table(title=title or None, title_justify="left")
-    for heading in ("program", "solved", "rate", "interval", "replicates", "calls", "tokens", "model s", "false green"):
-        table.add_column(heading, justify="left" if heading == "program" else "right")
+    for heading in ("program", "solved", "rate", "95 % interval", "calls", "tokens", "model s"):
+        table.add_column(
+            heading, justify="left" if heading == "program" else "right", no_wrap=heading != "program"
+        )
     for name, f in rows.items():
         table.add_row(
             escape(name),
             f"{f.solved:g}/{f.n}",
             f"{100 * f.rate:.0f} %",
             f"{100 * f.interval[0]:.0f}–{100 * f.interval[1]:.0f} %",
-            str(f.replicates),
             f"{f.model_calls:,}",
             f"{f.tokens_in + f.tokens_out:,}",
             f"{f.model_seconds:.0f}",
-            str(f.false_green.count if f.false_green else 0),
         )
     return table
 
@@ -67,11 +72,17 @@ def figure_table(rows: dict[str, Figure], title: str = "") -> Table:
 def figure_notes(figure: Figure, paid: Usage) -> str:
     """What a figure is to be read with: steering, tier, models, what was not verified, what was paid now."""
     models = ", ".join(f"{name} ({digest[:12] or 'no digest'})" for name, digest in figure.models.items())
+    false_green = figure.false_green
     notes = [
+        f"{figure.n} tasks, {figure.replicates} replicate{'s' if figure.replicates > 1 else ''};"
+        f" passed the visible tests but not the hidden ones: {false_green.count if false_green else 0}"
+        f" of {false_green.green if false_green else 0}",
         f"steering: {figure.steering}; sandbox: {figure.tier}; models: {models or 'none'}",
         f"no visible test: {figure.unverified}; answers cut at max_tokens: {figure.truncated}",
         f"calls, tokens and seconds as if run alone; paid now: {paid.calls} model calls, {paid.tokens:,} tokens",
     ]
+    if figure.simulated:
+        notes.append("SIMULATED: a scripted model had a part in this; it says nothing about a real one")
     return "\n".join(notes)
 
 
@@ -83,8 +94,8 @@ def show_trajectory(trajectory: Trajectory) -> None:
         colour = "green" if outcome == "passed" else "yellow" if outcome == "unverified" else "red"
         chosen = " ← chosen" if trajectory.chosen == number - 1 and len(trajectory.attempts) > 1 else ""
         out.print(
-            f"[bold]attempt {number}[/bold] {attempt.stage} · {escape(attempt.model)} · {attempt.usage.tokens_out} tokens"
-            f" · [{colour}]{outcome}[/{colour}]{chosen}"
+            f"[bold]attempt {number}[/bold] {attempt.stage} · {escape(attempt.model)}"
+            f" · {attempt.usage.tokens_out} tokens · [{colour}]{outcome}[/{colour}]{chosen}"
         )
         if before is not None and before.code and attempt.code:
             _show_diff(before.code, attempt.code)

@@ -29,11 +29,17 @@ from .show import show_code, show_trajectory
 
 
 def solve(
-    request: Annotated[str | None, typer.Argument(help="what to write, in words or as a stub with docstring")] = None,
+    request: Annotated[
+        str | None, typer.Argument(help="what to write, in words or as a stub with docstring")
+    ] = None,
     model: ModelOption = "embedded",
     program: ProgramOption = "ger",
-    entry_point: Annotated[str, typer.Option("--entry-point", help="name of the function that the tests call")] = "",
-    test: Annotated[list[str] | None, typer.Option("--test", help="a test such as 'assert f(1) == 2'")] = None,
+    entry_point: Annotated[
+        str, typer.Option("--entry-point", help="name of the function that the tests call")
+    ] = "",
+    test: Annotated[
+        list[str] | None, typer.Option("--test", help="a test such as 'assert f(1) == 2'")
+    ] = None,
     tasks: Annotated[str | None, typer.Option("--tasks", help="take the task from this set or file")] = None,
     task_id: Annotated[str | None, typer.Option("--id", help="id of the task in --tasks")] = None,
     data: DataOption = None,
@@ -48,7 +54,9 @@ def solve(
     """Write one program and run it on the tests you give."""
     made = named_program(program, model, calls=calls, max_tokens=max_tokens)
     if (request is None) == (tasks is None):
-        raise UsageError("say what to write: greenloop solve 'Write add(a, b).' or greenloop solve --tasks SET --id ID")
+        raise UsageError(
+            "say what to write: greenloop solve 'Write add(a, b).' or greenloop solve --tasks SET --id ID"
+        )
     if tasks is not None:
         task = by_id(read_tasks(tasks, data, None), task_id)
     else:

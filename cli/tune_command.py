@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -40,16 +40,30 @@ from .programs import tunable_program
 
 def tune(
     tasks: TasksArgument,
-    model: Annotated[list[str] | None, typer.Option("--model", help="a model of the pool; repeat for several")] = None,
-    out_folder: Annotated[Path | None, typer.Option("--out", help="where the tuned program is exported")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="a model of the pool; repeat for several")
+    ] = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="where the tuned program is exported")
+    ] = None,
     trials: Annotated[int | None, typer.Option("--trials", min=1, help="configurations tried")] = None,
-    budget_tokens: Annotated[int | None, typer.Option("--budget-tokens", min=1, help="tokens paid at most")] = None,
-    budget_calls: Annotated[int | None, typer.Option("--budget-calls", min=1, help="model calls paid at most")] = None,
-    budget_seconds: Annotated[float | None, typer.Option("--budget-seconds", min=1, help="wall seconds")] = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option("--budget-tokens", min=1, help="tokens paid at most")
+    ] = None,
+    budget_calls: Annotated[
+        int | None, typer.Option("--budget-calls", min=1, help="model calls paid at most")
+    ] = None,
+    budget_seconds: Annotated[
+        float | None, typer.Option("--budget-seconds", min=1, help="wall seconds")
+    ] = None,
     train: Annotated[float, typer.Option("--train", help="share of the tasks that is tuned on")] = 0.5,
-    finalists: Annotated[int, typer.Option("--finalists", min=1, help="configurations that are run again")] = 3,
+    finalists: Annotated[
+        int, typer.Option("--finalists", min=1, help="configurations that are run again")
+    ] = 3,
     replicates: Annotated[int, typer.Option("--replicates", min=1, help="of finalists and confirmation")] = 2,
-    study: Annotated[str | None, typer.Option("--study", help="name of the study; by content without one")] = None,
+    study: Annotated[
+        str | None, typer.Option("--study", help="name of the study; by content without one")
+    ] = None,
     oracle: Annotated[bool, typer.Option("--oracle", help="let the hidden tests steer too")] = False,
     data: DataOption = None,
     limit: LimitOption = None,
@@ -97,12 +111,14 @@ def tune(
 
 
 @contextmanager
-def tuning_progress() -> Iterator[Callable[[TunerProgress], None]]:
+def tuning_progress() -> Generator[Callable[[TunerProgress], None], None, None]:
     """Shows how far a search is on standard error."""
     if is_quiet():
         yield _line_by_line()
         return
-    with Bar(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[info]}"), console=err) as bar:
+    with Bar(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[info]}"), console=err
+    ) as bar:
         row = bar.add_task("search", total=None, info="")
 
         def tell(p: TunerProgress) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from ..runtime.budget import Usage
 from ..runtime.problem import Steering
-from .statistics import Outcomes, clustered_interval, paired_difference, wilson
+
+if TYPE_CHECKING:
+    from .statistics import Outcomes
 
 
 class FalseGreen(BaseModel):
@@ -101,6 +104,8 @@ class Figure(BaseModel):
             green: Runs that passed the steering tests.
             simulated: A simulated model had a part in it.
         """
+        from .statistics import clustered_interval, wilson
+
         interval = clustered_interval(outcomes, level)
         rate = interval.estimate
         shown = None
@@ -184,6 +189,8 @@ class Comparison(BaseModel):
             level: Nominal coverage; a verdict of better or worse needs p below 1 − level.
             seed: Seed of permutations and bootstrap.
         """
+        from .statistics import paired_difference
+
         difference = paired_difference(dict(outcomes), dict(others), level, rng=seed)
         significant = difference.p < 1 - level
         word = "not shown better than"

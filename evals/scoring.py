@@ -188,7 +188,9 @@ def score(
     models: dict[str, str] = {}
     started = time.monotonic()
     own = executor is None
-    pool = executor or ThreadPoolExecutor(max_workers=max(1, concurrency), thread_name_prefix="greenloop-score")
+    pool = executor or ThreadPoolExecutor(
+        max_workers=max(1, concurrency), thread_name_prefix="greenloop-score"
+    )
     queue = iter(jobs)
     pending: set[Future[tuple[TaskScore, dict[str, str]]]] = set()
     try:
@@ -242,7 +244,9 @@ def score_one(
             ) from error
         code = getattr(prediction, "code", None)
         if not isinstance(code, str):
-            raise ProgramError(f"the program returned no code for task {task.task_id}: return dspy.Prediction(code=…)")
+            raise ProgramError(
+                f"the program returned no code for task {task.task_id}: return dspy.Prediction(code=…)"
+            )
         trajectory = trajectory_of(run, code)
         verdict = check(task, code, tests="all")
         value = float(metric(task, prediction))
@@ -315,4 +319,3 @@ def _validate(tasks: Sequence[Task], replicates: int) -> None:
     ids = [t.task_id for t in tasks]
     if len(set(ids)) != len(ids):
         raise TaskError("two tasks bear the same task_id")
-

@@ -14,7 +14,9 @@ import textwrap
 
 from .definitions import definitions_only
 
-_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*(?:```|~~~)|\Z)", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(
+    r"^[ \t]*(?:```|~~~)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*(?:```|~~~)|\Z)", re.MULTILINE | re.DOTALL
+)
 _CODE_START = re.compile(r"^(?:def |class |import |from \w[\w.]* import |async def |@\w)", re.MULTILINE)
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _PYTHON = {"", "python", "py", "python3", "Python"}
@@ -24,10 +26,14 @@ _MODULES = frozenset(
     " statistics string sys time typing".split()
 )
 _NAMES = {
-    **dict.fromkeys("Any Callable Dict Iterable Iterator List Optional Sequence Set Tuple Union".split(), "typing"),
+    **dict.fromkeys(
+        "Any Callable Dict Iterable Iterator List Optional Sequence Set Tuple Union".split(), "typing"
+    ),
     **dict.fromkeys("Counter OrderedDict defaultdict deque namedtuple".split(), "collections"),
     **dict.fromkeys("cache cmp_to_key lru_cache partial reduce".split(), "functools"),
-    **dict.fromkeys("accumulate chain combinations groupby permutations product zip_longest".split(), "itertools"),
+    **dict.fromkeys(
+        "accumulate chain combinations groupby permutations product zip_longest".split(), "itertools"
+    ),
     **dict.fromkeys("ceil floor gcd sqrt".split(), "math"),
     **dict.fromkeys("heapify heappop heappush".split(), "heapq"),
     **dict.fromkeys("bisect_left bisect_right".split(), "bisect"),
@@ -108,7 +114,9 @@ def defines(code: str, name: str) -> bool:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name:
             return True
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(t, ast.Name) and t.id == name for t in node.targets
+        ):
             return True
     return False
 
@@ -119,7 +127,12 @@ def _from_fences(text: str, entry_point: str, stub: str) -> str:
     if not python:
         return _from_bare(re.sub(r"^[ \t]*(?:```|~~~).*$", "", text, flags=re.MULTILINE), stub)
     before = text[: text.find("```")] if "```" in text else ""
-    if len(python) == 1 and entry_point and not defines(python[0], entry_point) and defines(before, entry_point):
+    if (
+        len(python) == 1
+        and entry_point
+        and not defines(python[0], entry_point)
+        and defines(before, entry_point)
+    ):
         return _from_bare(text.replace("```", "\n"), stub)  # half-fenced: only the end is marked
     chosen = _choose(python, entry_point)
     missing = [b for b in python if b is not chosen and _only_imports(b)]
@@ -127,7 +140,7 @@ def _from_fences(text: str, entry_point: str, stub: str) -> str:
 
 
 def _choose(blocks: list[str], entry_point: str) -> str:
-    """The block that defines the entry point and compiles; the first such. Else the longest that compiles, else the longest."""
+    """The first block that defines the entry point and compiles; else the longest that compiles, else the longest."""
     cleaned = [textwrap.dedent(b) for b in blocks]
     ranked = sorted(
         range(len(blocks)),
@@ -160,7 +173,13 @@ def _longest_prefix(text: str) -> str:
             break
     kept: list[str] = []
     for line in lines:
-        if kept and line and not line[0].isspace() and not _CODE_START.match(line) and not re.match(r"[\w#)\]}@'\"]", line):
+        if (
+            kept
+            and line
+            and not line[0].isspace()
+            and not _CODE_START.match(line)
+            and not re.match(r"[\w#)\]}@'\"]", line)
+        ):
             break
         kept.append(line)
     return "\n".join(kept)
@@ -178,7 +197,11 @@ def _behind_stub(code: str, entry_point: str, stub: str) -> str:
 
 def _only_imports(code: str) -> bool:
     tree = _parse(textwrap.dedent(code))
-    return tree is not None and bool(tree.body) and all(isinstance(n, ast.Import | ast.ImportFrom) for n in tree.body)
+    return (
+        tree is not None
+        and bool(tree.body)
+        and all(isinstance(n, ast.Import | ast.ImportFrom) for n in tree.body)
+    )
 
 
 def _looks_like_code(text: str) -> bool:

@@ -36,7 +36,9 @@ def definitions_only(code: str, entry_point: str) -> str:
     while changed:
         changed = False
         for i, node in enumerate(tree.body):
-            if i not in kept and (_always_kept(node) or _bound(node) & needed or _changed_names(node) & needed):
+            if i not in kept and (
+                _always_kept(node) or _bound(node) & needed or _changed_names(node) & needed
+            ):
                 kept.add(i)
                 needed |= _loaded(node)
                 changed = True
@@ -111,4 +113,6 @@ def _changed_names(node: ast.stmt) -> set[str]:
 
 
 def _is_main_guard(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and any(isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(node.test))
+    return isinstance(node, ast.If) and any(
+        isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(node.test)
+    )

@@ -151,7 +151,13 @@ class _Number(Knob):
 
     def dump_state(self, json_mode: bool = True) -> dict[str, Any]:
         """The knob as plain JSON data."""
-        own = {"low": self.low, "high": self.high, "step": self.step, "log": self.log, "default": self.default}
+        own = {
+            "low": self.low,
+            "high": self.high,
+            "step": self.step,
+            "log": self.log,
+            "default": self.default,
+        }
         return {**super().dump_state(json_mode), **own}
 
     def __repr__(self) -> str:
@@ -175,7 +181,9 @@ class Int(_Number):
 
     kind = "int"
 
-    def __init__(self, low: int, high: int, *, default: int | None = None, step: int = 1, log: bool = False) -> None:
+    def __init__(
+        self, low: int, high: int, *, default: int | None = None, step: int = 1, log: bool = False
+    ) -> None:
         super().__init__(low, high, default=low if default is None else default, step=step, log=log)
 
     @property
@@ -208,7 +216,13 @@ class Float(_Number):
     kind = "float"
 
     def __init__(
-        self, low: float, high: float, *, default: float | None = None, step: float | None = None, log: bool = False
+        self,
+        low: float,
+        high: float,
+        *,
+        default: float | None = None,
+        step: float | None = None,
+        log: bool = False,
     ) -> None:
         middle = math.sqrt(low * high) if log and low > 0 else (low + high) / 2
         super().__init__(low, high, default=middle if default is None else default, step=step, log=log)
@@ -220,7 +234,11 @@ class Float(_Number):
 
     def check(self, value: Any) -> float:
         """The value as a float, if it is in range."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not self.low <= value <= self.high
+        ):
             raise ProgramError(f"{value!r} is no number from {self.low} to {self.high}")
         return float(value)
 
@@ -238,9 +256,13 @@ def from_state(state: dict[str, Any]) -> Setting:
     if kind == "choice":
         knob: Knob = Choice(state["options"], default=state["default"])
     elif kind == "int":
-        knob = Int(state["low"], state["high"], default=state["default"], step=state["step"], log=state["log"])
+        knob = Int(
+            state["low"], state["high"], default=state["default"], step=state["step"], log=state["log"]
+        )
     elif kind == "float":
-        knob = Float(state["low"], state["high"], default=state["default"], step=state["step"], log=state["log"])
+        knob = Float(
+            state["low"], state["high"], default=state["default"], step=state["step"], log=state["log"]
+        )
     else:
         raise ProgramError(f"no knob is of the kind {kind!r}")
     knob.value = state["value"]
@@ -265,7 +287,9 @@ def to_plain(value: Any) -> Any:
     name = getattr(spec, "name", None) or getattr(value, "model", None)
     if isinstance(name, str):
         return name
-    raise ProgramError(f"a setting's value must be plain data or a language model, not {type(value).__name__}")
+    raise ProgramError(
+        f"a setting's value must be plain data or a language model, not {type(value).__name__}"
+    )
 
 
 def knobs(program: Module) -> dict[str, Knob]:

@@ -65,7 +65,7 @@ def rank(execution: Execution | None) -> tuple[int, float, int]:
 
 
 def best(attempts: list[Attempt]) -> Attempt:
-    """The best attempt by the tests that may steer; among equals the earliest, so that no change is for its own sake."""
+    """The best attempt by the tests that may steer; among equals the earliest."""
     return max(attempts, key=lambda attempt: rank(attempt.execution))
 
 

@@ -64,7 +64,7 @@ class GenerateExecuteRefine(Program):
         if self.stop.value not in STOPS:
             raise ProgramError(f"stop must be one of {', '.join(STOPS)}, not {self.stop.value!r}")
         if self.keep.value not in ("best", "last"):
-            raise ProgramError(f"keep must be \"best\" or \"last\", not {self.keep.value!r}")
+            raise ProgramError(f'keep must be "best" or "last", not {self.keep.value!r}')
 
     def solve(self, problem: Problem) -> str:
         """Run the loop."""

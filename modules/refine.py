@@ -81,7 +81,9 @@ class Refine(ModelStage):
             `code` (empty if the answer held none) and `attempt`.
         """
         if feedback is None:
-            feedback = feedback_text(execution, code=code) if execution else "The program above is not correct."
+            feedback = (
+                feedback_text(execution, code=code) if execution else "The program above is not correct."
+            )
         prediction, attempt = self.ask(
             problem, iteration=iteration, problem=problem.render(), previous=code, feedback=feedback
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -62,7 +62,9 @@ class ModelStage(dspy.Module):
         self.name = name or type(self).__name__.lower()
         self.predict = dspy.Predict(signature)
 
-    def ask(self, problem: Problem, /, *, iteration: int | None = None, **inputs: str) -> tuple[dspy.Prediction, Attempt]:
+    def ask(
+        self, problem: Problem, /, *, iteration: int | None = None, **inputs: str
+    ) -> tuple[dspy.Prediction, Attempt]:
         """One model call.
 
         Args:
@@ -88,7 +90,9 @@ class ModelStage(dspy.Module):
         }
         if self.top_p.value is not None:
             config["top_p"] = self.top_p.value
-        stub = problem.prompt if problem.entry_point and f"def {problem.entry_point}(" in problem.prompt else ""
+        stub = (
+            problem.prompt if problem.entry_point and f"def {problem.entry_point}(" in problem.prompt else ""
+        )
         adapter = CodeAdapter(entry_point=problem.entry_point, stub=stub, add_imports=self.add_imports.value)
         with use_run(run), collect_calls() as calls, dspy.context(adapter=adapter, lm=lm), _own_errors():
             prediction = self.predict(lm=lm, config=config, **inputs)
@@ -116,13 +120,13 @@ class ModelStage(dspy.Module):
         chosen = self.model.value or self.predict.lm or dspy.settings.lm
         if chosen is None:
             raise ProgramError(
-                f"{type(self).__name__} has no model: give it model=\"ollama:NAME\", or call dspy.configure(lm=…)"
+                f'{type(self).__name__} has no model: give it model="ollama:NAME", or call dspy.configure(lm=…)'
             )
         return language_model(chosen)
 
 
 @contextmanager
-def _own_errors() -> Iterator[None]:
+def _own_errors() -> Generator[None, None, None]:
     """DSPy wraps what an engine raises: inside, our own errors come out as they went in."""
     try:
         yield
@@ -145,7 +149,9 @@ def run_of(problem: Problem) -> Run:
         ProgramError: It is not a `Problem`.
     """
     if not isinstance(problem, Problem):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ProgramError(f"a program is called with problem=task.problem, not with a {type(problem).__name__}")
+        raise ProgramError(
+            f"a program is called with problem=task.problem, not with a {type(problem).__name__}"
+        )
     active = current_run()
     if active is not None:
         return active
@@ -163,10 +169,12 @@ def run_of(problem: Problem) -> Run:
 
 
 @contextmanager
-def open_run(problem: Problem) -> Iterator[Run]:
+def open_run(problem: Problem) -> Generator[Run, None, None]:
     """The run under way, or a fresh one for the length of the `with` block."""
     if not isinstance(problem, Problem):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ProgramError(f"a program is called with problem=task.problem, not with a {type(problem).__name__}")
+        raise ProgramError(
+            f"a program is called with problem=task.problem, not with a {type(problem).__name__}"
+        )
     active = current_run()
     if active is not None:
         yield active

@@ -114,7 +114,9 @@ def export(program: dspy.Module, folder: str | os.PathLike[str]) -> Path:
         "manifest.json": manifest.model_dump_json(indent=2) + "\n",
         "README.md": _card(saved, manifest),
     }
-    texts[_SUMS] = "".join(f"{hashlib.sha256(t.encode()).hexdigest()}  {n}\n" for n, t in sorted(texts.items()))
+    texts[_SUMS] = "".join(
+        f"{hashlib.sha256(t.encode()).hexdigest()}  {n}\n" for n, t in sorted(texts.items())
+    )
     _write(target, texts)
     return target
 
@@ -139,7 +141,9 @@ def load(folder: str | os.PathLike[str], program: dspy.Module | None = None) -> 
     if saved.blueprint is not None:
         loaded = build(saved.blueprint)
     elif program is None:
-        raise ExportError(f"{folder} holds the class {saved.class_name}: pass load(folder, program=YourClass())")
+        raise ExportError(
+            f"{folder} holds the class {saved.class_name}: pass load(folder, program=YourClass())"
+        )
     else:
         if class_name(program).split(":")[-1] != saved.class_name.split(":")[-1]:
             raise ExportError(f"{folder} holds the class {saved.class_name}, not {class_name(program)}")
@@ -183,7 +187,9 @@ def read(folder: str | os.PathLike[str]) -> tuple[Saved, Manifest]:
         if not isinstance(version, int) or raw.get("kind") != "greenloop-program":
             raise ExportError(f"{target} is no Greenloop export")
         if version > SCHEMA:
-            raise ExportError(f"{target} was written by a newer Greenloop (schema {version} > {SCHEMA}): upgrade")
+            raise ExportError(
+                f"{target} was written by a newer Greenloop (schema {version} > {SCHEMA}): upgrade"
+            )
         return Saved.model_validate_json(texts["program.json"]), Manifest.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
@@ -233,7 +239,9 @@ def _models(program: dspy.Module, evidence: Evidence | None) -> dict[str, str]:
     for finalist in evidence.finalists if evidence else ():
         seen.update(finalist.figure.models)
     named = {
-        str(to_plain(s.value)) for path, s in settings(program).items() if path.split(".")[-1] == "model" and s.value
+        str(to_plain(s.value))
+        for path, s in settings(program).items()
+        if path.split(".")[-1] == "model" and s.value
     }
     return {name: seen.get(name, "") for name in sorted(named)}
 
@@ -241,7 +249,9 @@ def _models(program: dspy.Module, evidence: Evidence | None) -> dict[str, str]:
 def _card(saved: Saved, manifest: Manifest) -> str:
     """A readable page about the program."""
     values = [f"| {path} | `{json.dumps(state['value'])}` |" for path, state in saved.settings.items()]
-    evidence = str(manifest.evidence) if manifest.evidence else "none: the program was exported without tuning"
+    evidence = (
+        str(manifest.evidence) if manifest.evidence else "none: the program was exported without tuning"
+    )
     models = [f"- {name}: digest {digest or 'not recorded'}" for name, digest in manifest.models.items()]
     own = "" if saved.blueprint else ", program=YourClass()"
     return "\n".join(

@@ -34,7 +34,7 @@ def suggest(trial: optuna.Trial, found: dict[str, Knob]) -> dict[str, Any]:
         if isinstance(knob, Choice):
             values[path] = trial.suggest_categorical(path, knob.labels)
         elif isinstance(knob, Int):
-            values[path] = trial.suggest_int(path, knob.low, knob.high, step=knob.step, log=knob.log)
+            values[path] = trial.suggest_int(path, knob.low, knob.high, step=knob.step or 1, log=knob.log)
         elif isinstance(knob, Float):
             values[path] = trial.suggest_float(path, knob.low, knob.high, step=knob.step, log=knob.log)
     return values
@@ -61,6 +61,9 @@ def with_values(program: dspy.Module, values: dict[str, Any]) -> dspy.Module:
 def space_digest_data(found: dict[str, Knob]) -> str:
     """The space as text, for the name of a study."""
     return json.dumps(
-        {path: {**knob.dump_state(), "value": None, "default": to_plain(knob.default)} for path, knob in found.items()},
+        {
+            path: {**knob.dump_state(), "value": None, "default": to_plain(knob.default)}
+            for path, knob in found.items()
+        },
         sort_keys=True,
     )

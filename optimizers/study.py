@@ -25,7 +25,9 @@ def study_name(program: dspy.Module, found: dict[str, Knob], tasks: Sequence[Tas
     described = describe(program)
     described["settings"] = {k: v for k, v in described["settings"].items() if k not in found}
     content = [described, space_digest_data(found), sorted(t.digest for t in tasks), seed]
-    return "tune-" + hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    return (
+        "tune-" + hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    )
 
 
 def open_study(url: str, name: str, sampler: optuna.samplers.BaseSampler) -> optuna.Study:

@@ -243,7 +243,11 @@ class _Search:
                     other = self._score(self.defaults, locked, "confirm", 2, 2)
                     baseline = other.figure()
                     comparison = Comparison.paired(
-                        mine.by_task(), other.by_task(), name="tuned", other="the defaults", seed=self.tuner.seed
+                        mine.by_task(),
+                        other.by_task(),
+                        name="tuned",
+                        other="the defaults",
+                        seed=self.tuner.seed,
                     )
                     verdict = comparison.verdict
             except BudgetExhausted as spent:
@@ -275,7 +279,14 @@ class _Search:
         return tuned
 
     def _score(
-        self, values: dict[str, Any], tasks: list[Task], phase: str, step: int, steps: int, *, fresh: bool = False
+        self,
+        values: dict[str, Any],
+        tasks: list[Task],
+        phase: str,
+        step: int,
+        steps: int,
+        *,
+        fresh: bool = False,
     ) -> Scores:
         best = max((r for _, r in self._results()), default=None)
 

@@ -37,7 +37,7 @@ class Attempt:
     model: str = ""
     sampling: dict[str, Any] = field(default_factory=dict[str, Any])
     seed: int | None = None
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     answer: str = ""
     feedback: str = ""
     truncated: bool = False
@@ -57,15 +57,14 @@ class Attempt:
     def from_json(cls, data: dict[str, Any]) -> Attempt:
         """Read what `to_json` wrote."""
         execution = data.get("execution")
-        return cls(
-            **{
-                **data,
-                "execution": Execution.from_json(execution) if execution else None,
-                "usage": Usage(**data.get("usage", {})),
-                "flags": tuple(data.get("flags", ())),
-                "call_keys": tuple(data.get("call_keys", ())),
-            }
-        )
+        fields: dict[str, Any] = {
+            **data,
+            "execution": Execution.from_json(execution) if execution else None,
+            "usage": Usage(**data.get("usage", {})),
+            "flags": tuple(data.get("flags", ())),
+            "call_keys": tuple(data.get("call_keys", ())),
+        }
+        return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -135,7 +135,7 @@ class Meter:
             self._as_if += usage
 
     @contextmanager
-    def reserve(self, tokens: int) -> Iterator[_Settle]:
+    def reserve(self, tokens: int) -> Generator[_Settle, None, None]:
         """Reserve a call's largest cost, and book what it did cost when `settle(usage)` is called inside.
 
         Args:
@@ -178,7 +178,9 @@ class Meter:
         b = self.budget
         if b.tokens is not None and self._paid.tokens + self._reserved_tokens + tokens > b.tokens:
             left = b.tokens - self._paid.tokens - self._reserved_tokens
-            raise BudgetExhausted(f"the next call may need {tokens} tokens, {max(left, 0)} of the budget are left")
+            raise BudgetExhausted(
+                f"the next call may need {tokens} tokens, {max(left, 0)} of the budget are left"
+            )
         if b.calls is not None and self._paid.calls + self._reserved_calls + 1 > b.calls:
             raise BudgetExhausted(f"the budget of {b.calls} calls is spent")
 

@@ -1,4 +1,4 @@
-"""What running a candidate yields: limits in, an `Execution` out. Plain data, no imports beyond the standard library."""
+"""What running a candidate yields: limits in, an `Execution` out; plain data on the standard library alone."""
 
 from __future__ import annotations
 

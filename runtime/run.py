@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -187,7 +187,7 @@ def current_run() -> Run | None:
 
 
 @contextmanager
-def use_session(active: Session) -> Iterator[Session]:
+def use_session(active: Session) -> Generator[Session, None, None]:
     """Make `active` the session in force inside the `with` block."""
     token = _session.set(active)
     try:
@@ -197,7 +197,7 @@ def use_session(active: Session) -> Iterator[Session]:
 
 
 @contextmanager
-def use_run(run: Run) -> Iterator[Run]:
+def use_run(run: Run) -> Generator[Run, None, None]:
     """Make `run` (and its session) the one under way inside the `with` block."""
     token = _run.set(run)
     try:
@@ -208,7 +208,7 @@ def use_run(run: Run) -> Iterator[Run]:
 
 
 @contextmanager
-def collect_calls() -> Iterator[list[CallRecord]]:
+def collect_calls() -> Generator[list[CallRecord], None, None]:
     """Collect the calls that are made inside the `with` block, in this context, into the list it gives."""
     calls: list[CallRecord] = []
     token = _collected.set(calls)
@@ -219,7 +219,9 @@ def collect_calls() -> Iterator[list[CallRecord]]:
 
 
 @contextmanager
-def session(store: str | Store | None = None, *, seed: int = 0, meter: Meter | None = None) -> Iterator[Session]:
+def session(
+    store: str | Store | None = None, *, seed: int = 0, meter: Meter | None = None
+) -> Generator[Session, None, None]:
     """Run plain calls against a store and a seed of your choice.
 
     Args:

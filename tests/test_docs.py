@@ -38,7 +38,9 @@ def test_every_block_compiles_and_every_link_leads_somewhere(page: Path) -> None
 def test_marked_blocks_run(page: Path, tmp_path: Path) -> None:
     script = tmp_path / "page.py"
     script.write_text("\n\n".join(code for run, code in blocks(page) if run))
-    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=280
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -49,10 +51,10 @@ def test_the_reference_names_the_whole_public_face() -> None:
 
 def test_the_reference_names_every_command_and_option() -> None:
     import typer
-    from greenloop.cli.main import app
+    from greenloop.cli.main import make_app
 
     text = (ROOT / "docs" / "reference" / "command-line.md").read_text()
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(make_app())
     missing = []
     for command, made in group.commands.items():
         missing += [] if f"greenloop {command}" in text else [command]

@@ -28,7 +28,10 @@ def _tracked_sources() -> list[Path]:
     return sorted(
         p.relative_to(ROOT)
         for p in ROOT.rglob("*.py")
-        if not any(part.startswith(".") or part in NOT_PACKAGES or part.endswith(".egg-info") for part in p.relative_to(ROOT).parts[:-1])
+        if not any(
+            part.startswith(".") or part in NOT_PACKAGES or part.endswith(".egg-info")
+            for part in p.relative_to(ROOT).parts[:-1]
+        )
     )
 
 
@@ -54,7 +57,9 @@ def test_the_wheel_holds_every_source_and_the_data(tmp_path: Path) -> None:
     )
     (wheel,) = tmp_path.glob("*.whl")
     names = {n for n in zipfile.ZipFile(wheel).namelist() if n.startswith("greenloop/")}
-    assert {n for n in names if n.endswith(".py")} == {f"greenloop/{p.as_posix()}" for p in _tracked_sources()}
+    assert {n for n in names if n.endswith(".py")} == {
+        f"greenloop/{p.as_posix()}" for p in _tracked_sources()
+    }
     assert {"greenloop/py.typed", "greenloop/evals/starter/tasks.jsonl"} <= names
 
 
@@ -75,7 +80,11 @@ def test_imports_go_downward_and_are_relative() -> None:
             base = list(path.parts[:-1])[: len(path.parts) - node.level]
             target = [*base, *(node.module or "").split(".")] if node.module else base
             target_floor = target[0] if target and target[0] else None
-            if floor in FLOORS and target_floor in FLOORS and FLOORS.index(target_floor) > FLOORS.index(floor):
+            if (
+                floor in FLOORS
+                and target_floor in FLOORS
+                and FLOORS.index(target_floor) > FLOORS.index(floor)
+            ):
                 wrong.append(f"{path}: imports upward from {'.'.join(target)}")
             if floor in FLOORS and target_floor == "testing":
                 wrong.append(f"{path}: imports from testing")

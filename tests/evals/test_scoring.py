@@ -30,7 +30,9 @@ def by_content(messages: list[dict]) -> str:
 
 
 def program(model) -> gl.Program:
-    return gl.GenerateExecuteRefine(generate=gl.Generate(model=model), refine=gl.Refine(model=model), max_iterations=1)
+    return gl.GenerateExecuteRefine(
+        generate=gl.Generate(model=model), refine=gl.Refine(model=model), max_iterations=1
+    )
 
 
 def test_a_figure_carries_what_it_must() -> None:
@@ -62,7 +64,9 @@ def test_a_second_scoring_pays_nothing_and_shows_the_same_figure(tmp_path) -> No
 
 def test_oracle_is_stamped() -> None:
     with gl.session():
-        assert gl.score(program(ScriptedModel(by_content)), TASKS[:2], oracle=True).figure().steering == "oracle"
+        assert (
+            gl.score(program(ScriptedModel(by_content)), TASKS[:2], oracle=True).figure().steering == "oracle"
+        )
 
 
 def test_an_outage_stops_the_run_keeps_what_was_paid_and_a_rerun_goes_on(tmp_path) -> None:

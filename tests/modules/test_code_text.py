@@ -43,7 +43,9 @@ def test_the_function_is_found(shape: str) -> None:
     assert scope["f"](1) == 2
 
 
-@pytest.mark.parametrize("answer", ["", "   \n", "I cannot help with that.", "Sorry", "42", "```\n```", "\x00\x00"])
+@pytest.mark.parametrize(
+    "answer", ["", "   \n", "I cannot help with that.", "Sorry", "42", "```\n```", "\x00\x00"]
+)
 def test_no_code_is_no_code(answer: str) -> None:
     assert extract_code(answer, entry_point="f") == ""
 
@@ -79,7 +81,10 @@ def test_imports_from_another_block_are_kept() -> None:
 
 
 def test_helpers_constants_and_caches_stay() -> None:
-    code = "LIMIT = 3\ncache = {}\ncache[0] = 1\nitems = []\nitems.append(LIMIT)\n\ndef g():\n    return cache, items\n\n@g\ndef f(x):\n    return g()"
+    code = (
+        "LIMIT = 3\ncache = {}\ncache[0] = 1\nitems = []\nitems.append(LIMIT)\n\n"
+        "def g():\n    return cache, items\n\n@g\ndef f(x):\n    return g()"
+    )
     assert definitions_only(code + "\n\nprint(f(1))\nresult = f(2)", "f") == code
 
 
@@ -95,7 +100,12 @@ def test_any_answer_is_read_without_an_error(answer: str) -> None:
     assert "\x00" not in code
 
 
-@given(st.lists(st.sampled_from(["```", "```python", "def f(x):", "    return 1", "import os", "text", "", "~~~"]), max_size=12))
+@given(
+    st.lists(
+        st.sampled_from(["```", "```python", "def f(x):", "    return 1", "import os", "text", "", "~~~"]),
+        max_size=12,
+    )
+)
 def test_any_mix_of_lines_is_read_without_an_error(lines: list[str]) -> None:
     extract_code("\n".join(lines), entry_point="f", stub=STUB)
 

@@ -27,7 +27,9 @@ def task() -> gl.Task:
 
 def ger(answers: list[str], **settings) -> tuple[gl.GenerateExecuteRefine, ScriptedModel]:
     model = ScriptedModel(answers)
-    return gl.GenerateExecuteRefine(generate=gl.Generate(model=model), refine=gl.Refine(model=model), **settings), model
+    return gl.GenerateExecuteRefine(
+        generate=gl.Generate(model=model), refine=gl.Refine(model=model), **settings
+    ), model
 
 
 def outcomes(prediction: dspy.Prediction) -> list[str]:
@@ -94,7 +96,9 @@ def test_no_progress_ends_the_loop_after_patience(task: gl.Task) -> None:
 
 
 def test_without_visible_tests_it_loads_once_and_is_unverified() -> None:
-    bare = gl.Task(task_id="t", prompt="Write add(a, b).", entry_point="add", hidden_tests=["assert add(1, 1) == 2"])
+    bare = gl.Task(
+        task_id="t", prompt="Write add(a, b).", entry_point="add", hidden_tests=["assert add(1, 1) == 2"]
+    )
     program, model = ger([WRONG])
     with gl.session():
         result = program(problem=bare.problem)
@@ -159,7 +163,7 @@ def test_a_stage_without_a_model_follows_dspy_configure(task: gl.Task) -> None:
 
 
 def test_no_model_at_all_says_what_to_do(task: gl.Task) -> None:
-    with gl.session(), dspy.context(lm=None), pytest.raises(ProgramError, match="dspy.configure"):
+    with gl.session(), dspy.context(lm=None), pytest.raises(ProgramError, match=r"dspy\.configure"):
         gl.Generate()(problem=task.problem)
 
 
@@ -180,7 +184,7 @@ def test_nonsense_settings_are_refused_at_once() -> None:
 
 def test_oracle_steering_runs_the_hidden_tests_and_says_so(task: gl.Task) -> None:
     sneaky = "```python\ndef add(a, b):\n    return 3\n```"
-    program, model = ger([sneaky, GOOD])
+    program, _ = ger([sneaky, GOOD])
     with gl.session():
         visible = program(problem=task.problem)
         oracle = program(problem=task.problem_for("oracle"))

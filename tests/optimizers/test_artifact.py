@@ -32,7 +32,12 @@ def sample() -> gl.GenerateExecuteRefine:
 
 def test_a_program_comes_back_as_it_was(tmp_path: Path) -> None:
     folder = gl.export(sample(), tmp_path / "best")
-    assert sorted(p.name for p in folder.iterdir()) == ["README.md", "SHA256SUMS", "manifest.json", "program.json"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "README.md",
+        "SHA256SUMS",
+        "manifest.json",
+        "program.json",
+    ]
     loaded = gl.load(folder)
     assert loaded.generate.model.value == "ollama:x"
     assert loaded.generate.temperature is loaded.refine.temperature
@@ -46,7 +51,9 @@ def test_a_program_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_it_loads_in_another_process(tmp_path: Path) -> None:
     folder = gl.export(sample(), tmp_path / "best")
     code = f"import greenloop as gl; print(gl.load({str(folder)!r}).generate.temperature.value)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
     assert done.stdout.strip() == "0.75"
 
 
@@ -105,7 +112,10 @@ BAD = {
         lambda f: (f / "program.json").write_text((f / "program.json").read_text().replace("0.75", "0.5")),
         "edited",
     ),
-    "truncated": (lambda f: (f / "manifest.json").write_bytes((f / "manifest.json").read_bytes()[:50]), "edited"),
+    "truncated": (
+        lambda f: (f / "manifest.json").write_bytes((f / "manifest.json").read_bytes()[:50]),
+        "edited",
+    ),
     "truncated and summed again": (
         lambda f: ((f / "manifest.json").write_bytes((f / "manifest.json").read_bytes()[:50]), resum(f)),
         "cannot be read",
@@ -119,7 +129,9 @@ BAD = {
     ),
     "an unknown setting": (
         lambda f: edit(
-            f, "program.json", lambda d: d["blueprint"]["settings"].update(evil={"kind": "setting", "value": 1})
+            f,
+            "program.json",
+            lambda d: d["blueprint"]["settings"].update(evil={"kind": "setting", "value": 1}),
         ),
         "unknown settings",
     ),

@@ -76,7 +76,9 @@ def test_an_interrupted_search_goes_on_without_paying_twice(tmp_path) -> None:
 
     model = ScriptedModel(hot_is_better, identity="one")
     with pytest.raises(KeyboardInterrupt):
-        tuner(url, on_progress=interrupted, concurrency=1).compile(program(model), trainset=TASKS[:6], valset=TASKS[6:])
+        tuner(url, on_progress=interrupted, concurrency=1).compile(
+            program(model), trainset=TASKS[:6], valset=TASKS[6:]
+        )
     tuned = tuner(url).compile(program(model), trainset=TASKS[:6], valset=TASKS[6:])
     assert tuned.evidence.trials == 8
     keys = [(str(c.messages), c.seed, str(c.sampling)) for c in model.calls]
