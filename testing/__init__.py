@@ -1,16 +1,23 @@
-"""Public fakes and contract tests, for users' own tests and for third-party backends, sandboxes and
-stages."""
+"""Public fakes and contract tests: for users' own tests, and for third-party backends, sandboxes, stages."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .backend_contract import BackendContract
+    from .chat_server import ChatServer
     from .fake_model import ScriptedModel
+    from .ollama_server import OllamaServer
 
-__all__ = ["ScriptedModel"]
+__all__ = ["BackendContract", "ChatServer", "OllamaServer", "ScriptedModel"]
 
-_HOMES = {"ScriptedModel": "fake_model"}
+_HOMES = {
+    "BackendContract": "backend_contract",
+    "ChatServer": "chat_server",
+    "OllamaServer": "ollama_server",
+    "ScriptedModel": "fake_model",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -127,7 +127,11 @@ class Host:
         try:
             self.channel.send(reply)
         except FrameTooLarge as error:
-            self.channel.send({"bad": f"a value of {error}"})
+            if "exc" not in reply:
+                self.channel.send({"bad": f"a value of {error}"})
+                return
+            reply["exc"]["args"], reply["exc"]["state"] = [reply["exc"]["message"]], {"t": "dict", "v": []}
+            self.channel.send(reply)
 
     def do_load(self, request: dict[str, Any]) -> Any:
         """Compile and run preamble and code; say which of the names asked for there are."""

@@ -120,7 +120,7 @@ def _death(raw: RawRun, limits: Limits) -> tuple[Outcome, str] | None:
     if number == getattr(signal, "SIGXCPU", -1) or ended.get("cpu_s", 0.0) >= limits.cpu_s:
         return "timeout", f"used more than {limits.cpu_s:g} s of processor time"
     if number == signal.SIGKILL:
-        return "out_of_memory", "killed by the system, which was out of memory"
+        return "crashed", "killed by SIGKILL: by itself, or by a system that ran out of memory"
     return "crashed", f"killed by {_signal_name(number)}"
 
 

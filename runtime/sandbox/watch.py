@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import socket
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 GRACE_S = 3.0
 """What judge and servers get beyond the candidate's own time before they count as broken."""
+DYING_S = 0.3
+"""How long a candidate that hung up has to end by itself, so that how it ended can be told."""
 
 
 @dataclass
@@ -68,6 +71,7 @@ class Watch:
         self._running = True
         self._runner = runner
         self._deadline = time.monotonic() + limits.wall_s + GRACE_S
+        self._kill_at = math.inf
         self._poller = select.poll()
 
     def until_done(self) -> RawRun:
@@ -82,7 +86,7 @@ class Watch:
         self._poller.register(self._output, select.POLLIN)
         self._poller.register(self._reporter, select.POLLIN | select.POLLOUT)
         while self._running or self._reporting:
-            left = self._deadline - time.monotonic()
+            left = min(self._deadline, self._kill_at) - time.monotonic()
             events = self._poller.poll(max(0, int(left * 1000) + 1)) if left > 0 else []
             if not events:
                 self._late()
@@ -97,6 +101,10 @@ class Watch:
         return self._run
 
     def _late(self) -> None:
+        if self._kill_at <= self._deadline:
+            self._worker.kill(self._runner, "done")
+            self._kill_at = math.inf
+            return
         if self._running:
             raise SandboxError("the sandbox's servers do not answer")
         self._run.judge_late = True
@@ -133,7 +141,10 @@ class Watch:
                 self._run.report = report if isinstance(report, dict) else None
         self._reporting = False
         self._poller.unregister(self._reporter)
-        if self._running and (self._runner == "candidate" or whole):
+        ended = (self._run.report or {}).get("fatal") == "eof"
+        if self._running and ended:
+            self._kill_at = time.monotonic() + DYING_S
+        elif self._running and (self._runner == "candidate" or whole):
             self._worker.kill(self._runner, "done")
 
     def _drain(self) -> None:

@@ -1,0 +1,216 @@
+"""What every sandbox must do, as a test class: derive from it, say how a sandbox is made, and run pytest.
+
+Example:
+    >>> class TestMine(SandboxContract):
+    ...     @pytest.fixture(scope="class")
+    ...     @classmethod
+    ...     def sandbox(cls):
+    ...         with MySandbox() as made:
+    ...             yield made
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..runtime.execution import Candidate, Execution, Limits
+from .hostile import HOSTILE, Hostile
+
+GOOD = Candidate("def solve(x):\n    return x * x\n", "solve")
+SECRET = "canary-5b1f0c"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What attacks aim at, and what shows whether one hit.
+
+    Attributes:
+        home: A stand-in for the user's home folder.
+        canary: A file with `SECRET`.
+        port: A port that listens for TCP and UDP.
+        heard: What arrived there.
+    """
+
+    home: Path
+    canary: Path
+    port: int
+    heard: list[bytes]
+
+    def fill(self, code: str) -> str:
+        """An attack's code with its targets in place."""
+        return (
+            code.replace("{home!r}", repr(str(self.home)))
+            .replace("{canary!r}", repr(str(self.canary)))
+            .replace("{port}", str(self.port))
+            .replace("{pid}", str(os.getpid()))
+            .replace("{{", "{")
+            .replace("}}", "}")
+        )
+
+
+class SandboxContract:
+    """The contract. A subclass provides the fixture `sandbox`; anything with `run` as `Sandbox.run` will do."""
+
+    settled: tuple[int, ...] = (0, 0, 0)
+    """Most processes, descriptors and threads seen while the sandbox was at rest."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def sandbox(cls) -> Iterator[Any]:
+        """The sandbox under test; to be overridden."""
+        raise pytest.UsageError("a subclass of SandboxContract provides the fixture `sandbox`")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def surroundings(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundings]:
+        """A home folder with a secret, and a port that listens."""
+        home = tmp_path_factory.mktemp("home")
+        (home / ".ssh").mkdir()
+        canary = home / ".ssh" / "id_test"
+        canary.write_text(SECRET)
+        os.environ["GREENLOOP_CANARY"] = SECRET
+        heard: list[bytes] = []
+        tcp = socket.create_server(("127.0.0.1", 0))
+        port = tcp.getsockname()[1]
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", port))
+        tcp.settimeout(0.1)
+        udp.settimeout(0.1)
+        over = threading.Event()
+        thread = threading.Thread(target=_listen, args=(tcp, udp, heard, over))
+        thread.start()
+        yield Surroundings(home, canary, port, heard)
+        over.set()
+        thread.join()
+        tcp.close()
+        udp.close()
+        del os.environ["GREENLOOP_CANARY"]
+
+    @pytest.mark.parametrize("attack", HOSTILE, ids=lambda a: a.name)
+    def test_attack_ends_in_its_right_outcome(
+        self, sandbox: Any, surroundings: Surroundings, attack: Hostile
+    ) -> None:
+        if "syscall(" in attack.code and platform.machine() != "x86_64":
+            pytest.skip("system call numbers of x86_64")
+        assert sandbox.run(GOOD, ["assert solve(3) == 9"]).outcome == "passed"
+        before = tuple(max(b, n) for b, n in zip(self.settled, _census(), strict=True))
+        type(self).settled = before
+        files = sorted(p.name for p in surroundings.home.rglob("*"))
+        started = time.monotonic()
+
+        found: Execution = sandbox.run(
+            Candidate(surroundings.fill(attack.code), "solve", attack.preamble), attack.tests, attack.limits
+        )
+
+        elapsed = time.monotonic() - started
+        assert found.outcome in attack.outcomes, found
+        assert elapsed < attack.limits.wall_s * 10 + 10, "not ended within its limit"
+        told = repr(found.to_json())
+        assert SECRET not in told
+        assert "LEAK" not in found.stdout
+        assert len(told) < 200_000 + 1024 * attack.limits.output_kb
+        assert not surroundings.heard, "something reached the network"
+        assert surroundings.canary.read_text() == SECRET
+        assert sorted(p.name for p in surroundings.home.rglob("*")) == files
+        assert _census_settles(before), f"left behind: {before} became {_census()}"
+        listing = sandbox.run(
+            Candidate("import os\ndef solve(x):\n    return sorted(os.listdir('.'))", "solve"), ["assert solve(1) == []"]
+        )
+        assert listing.outcome == "passed", f"the next program found files: {listing.message}"
+
+    def test_wrong_answer_names_call_got_and_expected(self, sandbox: Any) -> None:
+        found = sandbox.run(Candidate("def add(a, b):\n    return a - b\n", "add"), ["assert add(3, 1) == 4"])
+        assert found.outcome == "failed"
+        test = found.tests[0]
+        assert (test.call, test.got, test.expected) == ("add(3, 1)", "2", "4")
+
+    def test_exception_names_class_message_and_line(self, sandbox: Any) -> None:
+        found = sandbox.run(Candidate("def f(x):\n    return x['a']\n", "f"), ["assert f({}) == 1"])
+        assert (found.outcome, found.error_type, found.line) == ("error", "KeyError", 2)
+
+    def test_no_tests_is_never_passed(self, sandbox: Any) -> None:
+        assert sandbox.run(GOOD, []).outcome == "unverified"
+
+    def test_no_code_is_an_outcome_of_its_own(self, sandbox: Any) -> None:
+        assert sandbox.run(Candidate("  \n", "solve"), ["assert solve(1) == 1"]).outcome == "no_code"
+
+    def test_every_execution_names_its_tier(self, sandbox: Any) -> None:
+        assert sandbox.run(GOOD, ["assert solve(2) == 4"]).tier
+
+    def test_state_does_not_survive_into_the_next_program(self, sandbox: Any) -> None:
+        first = Candidate("import builtins, sys\nbuiltins.mark = sys.mark = 1\ndef solve(x):\n    return 1\n", "solve")
+        sandbox.run(first, ["assert solve(1) == 1"])
+        second = Candidate("import sys\ndef solve(x):\n    return hasattr(sys, 'mark') or 'mark' in dir(__builtins__)\n", "solve")
+        assert sandbox.run(second, ["assert solve(1) == False"]).outcome == "passed"
+
+    def test_many_threads_at_once(self, sandbox: Any) -> None:
+        outcomes: list[str] = []
+
+        def work(number: int) -> None:
+            code = f"def solve(x):\n    return x + {number}\n"
+            outcomes.append(sandbox.run(Candidate(code, "solve"), [f"assert solve(1) == {number + 1}"]).outcome)
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert outcomes == ["passed"] * 8
+
+    def test_the_wall_limit_holds(self, sandbox: Any) -> None:
+        found = sandbox.run(Candidate("import time\ntime.sleep(60)"), [], Limits(wall_s=0.5))
+        assert found.outcome == "timeout"
+        assert found.duration_s < 5
+
+
+def _listen(tcp: socket.socket, udp: socket.socket, heard: list[bytes], over: threading.Event) -> None:
+    while not over.is_set():
+        for receive in (lambda: tcp.accept()[1], lambda: udp.recv(100)):
+            try:
+                heard.append(repr(receive()).encode())
+            except OSError:
+                continue
+
+
+def _census() -> tuple[int, int, int]:
+    """This process's descendants, descriptors and threads; zeros where they cannot be told."""
+    proc = Path("/proc")
+    if not (proc / "self" / "fd").exists():
+        return (0, 0, threading.active_count())
+    parents: dict[int, int] = {}
+    for entry in proc.iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(fields[1])
+    mine = {os.getpid()}
+    grown = True
+    while grown:
+        more = {pid for pid, parent in parents.items() if parent in mine} - mine
+        grown = bool(more)
+        mine |= more
+    return (len(mine), len(os.listdir("/proc/self/fd")), threading.active_count())
+
+
+def _census_settles(before: tuple[int, ...]) -> bool:
+    """Whether nothing more is there than before; the kernel is given a moment to take processes away."""
+    deadline = time.monotonic() + 5
+    while True:
+        now = _census()
+        if all(n <= b for n, b in zip(now, before, strict=True)):
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
