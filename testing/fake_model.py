@@ -36,6 +36,9 @@ class ScriptedBackend:
             self._iterator = iter(script)
         self.calls: list[Call] = []
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> ScriptedBackend:
+        return self
+
     @property
     def spec(self) -> ModelSpec:
         """What the fake says it is; always labelled as simulated."""

@@ -74,9 +74,11 @@ class Answer:
         tokens_in: Prompt tokens as the server counted them.
         tokens_out: Answer tokens, thinking included.
         cached_tokens_in: Prompt tokens that the server had in its own cache.
-        seconds: Wall seconds of the call, waiting for a slot excluded.
-        load_s: Seconds of these that went into loading the model.
-        flags: "repetition", "thinking_only", "estimated_tokens": things worth counting.
+        seconds: Wall seconds of the call; waiting for a slot and loading the model excluded.
+        load_s: Seconds that went into loading the model before, where the backend can tell.
+        flags: Things worth counting. "repetition": it repeated itself and was ended. "thinking_only": all of
+            it was thinking. "context_full": the context was full before `max_tokens`. "estimated_tokens": the
+            server did not count.
     """
 
     text: str

@@ -20,6 +20,10 @@ class Stalled(Exception):
     """No piece of the answer came within the stall limit."""
 
 
+class BrokenOff(Exception):
+    """The connection ended in mid-answer."""
+
+
 def away(spec: ModelSpec) -> str:
     """One line: the server does not answer, and what to run."""
     if spec.backend == "ollama":
@@ -55,6 +59,8 @@ def translate(error: BaseException, spec: ModelSpec) -> GreenloopError:
     options = spec.options
     if isinstance(error, Stalled):
         return ModelTimeout(f"{spec.name} gave no token for {options.stall_s:g} s (stall_s)")
+    if isinstance(error, BrokenOff):
+        return ModelUnavailable(f"{spec.name}: the connection broke off in mid-answer")
     if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
         return ModelTimeout(f"{spec.name} took longer than {options.timeout_s:g} s (timeout_s)")
     kind = type(error).__name__

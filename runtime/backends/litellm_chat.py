@@ -14,7 +14,7 @@ from ..model_spec import ModelSpec
 from .answer_text import RepetitionWatch, split_thinking, strip_escapes
 from .base import Answer, Call
 from .event_loop import wait_for
-from .failures import Stalled, translate
+from .failures import BrokenOff, Stalled, translate
 
 CHARACTERS_PER_TOKEN = 3.5
 """Rough size of a token where a server counts none: such answers carry the flag "estimated_tokens"."""
@@ -120,6 +120,9 @@ class LitellmBackend:
                 limit = self._spec.options.stall_s
                 if reading.take(chunk):
                     break
+            else:
+                if _broke_off(chunks):
+                    raise BrokenOff
         finally:
             await _close(chunks)
 
@@ -200,6 +203,8 @@ class StreamReading:
         if thinking and not text.strip():
             flags.append("thinking_only")
         tokens_in, tokens_out, cached = self._tokens()
+        if finish == "length" and tokens_out is not None and tokens_out < self._call.max_tokens:
+            flags.append("context_full")
         if tokens_in is None or tokens_out is None:
             flags.append("estimated_tokens")
             tokens_in = round(self._call.prompt_characters / CHARACTERS_PER_TOKEN)
@@ -212,6 +217,12 @@ class StreamReading:
             return None, None, 0
         details = getattr(usage, "prompt_tokens_details", None)
         return usage.prompt_tokens, usage.completion_tokens, getattr(details, "cached_tokens", None) or 0
+
+
+def _broke_off(chunks: Any) -> bool:
+    """Whether the stream ended although the server named no reason: litellm makes that a "stop" of its own."""
+    reasons = [getattr(chunks, f"{kind}_finish_reason", "unknown") for kind in ("received", "intermittent")]
+    return reasons[0] is None and reasons[1] in (None, "unknown")
 
 
 async def _next(iterator: AsyncIterator[Any], limit_s: float | None) -> Any:

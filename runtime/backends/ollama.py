@@ -1,24 +1,29 @@
 """A model on an Ollama server, through litellm's `ollama_chat`, with every option of ours at its place.
 
-`truncate: false` and `shift: false` go into the body of each call: a prompt that does not fit is an error and
-never cut in silence. The digest that Ollama publishes is part of each call's identity.
+`truncate: false` and `shift: false` go into the body of each call: a prompt that does not fit is an error
+and never cut in silence. The digest that Ollama publishes is part of each call's identity. Loading the model
+is timed apart from the call that needed it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from typing import Any
 
 from ...errors import UnknownModel
 from ..model_spec import ModelSpec
-from .base import Call
+from . import ollama_api
+from .base import Answer, Call
 from .failures import not_there, translate
 from .litellm_chat import LitellmBackend
 
 DEFAULT_CONTEXT = 4096
 _MEMORY_S = 10.0
 """How long a digest is taken as still true, in seconds: a model re-pulled during a run is noticed."""
+_WARM_S = 30.0
+"""A model that answered so recently is taken as loaded still, in seconds."""
 
 
 class OllamaBackend(LitellmBackend):
@@ -34,7 +39,14 @@ class OllamaBackend(LitellmBackend):
         context = spec.options.num_ctx or DEFAULT_CONTEXT
         super().__init__(spec.model_copy(update={"context": context}))
         self._lock = threading.Lock()
+        self._loading = threading.Lock()
         self._known: tuple[float, dict[str, Any]] | None = None
+        self._warm_until = 0.0
+
+    @property
+    def url(self) -> str:
+        """The server's base URL."""
+        return self._spec.api_base or ""
 
     def digest(self) -> str:
         """The digest that Ollama publishes for the model's name now."""
@@ -44,9 +56,8 @@ class OllamaBackend(LitellmBackend):
         """The spec with what `/api/tags` and `/api/show` tell."""
         model = self._model()
         details = model.get("details") or {}
-        info = (self._request("POST", "/api/show", {"model": self._spec.short_name})).get("model_info") or {}
-        architecture = info.get("general.architecture", "")
-        trained = info.get(f"{architecture}.context_length")
+        info = self._tell("POST", "/api/show", {"model": self._spec.short_name}).get("model_info") or {}
+        trained = info.get(f"{info.get('general.architecture', '')}.context_length")
         context = self._spec.context
         found = {
             "digest": str(model["digest"]),
@@ -59,41 +70,71 @@ class OllamaBackend(LitellmBackend):
 
     def arguments(self, call: Call) -> dict[str, Any]:
         """Ollama's options, and in the body that nothing is to be cut or shifted."""
-        options = self._spec.options
         given: dict[str, Any] = {k: v for k, v in call.sampling.items() if v is not None}
-        given["num_ctx"] = self._spec.context
+        given |= self._loading_options()
         given["seed"] = call.seed
-        if options.num_thread is not None:
-            given["num_thread"] = options.num_thread
-        if options.keep_alive is not None:
-            given["keep_alive"] = options.keep_alive
+        if self._spec.options.keep_alive is not None:
+            given["keep_alive"] = self._spec.options.keep_alive
         if call.response_format is not None:
             given["response_format"] = call.response_format
         given["extra_body"] = {"truncate": False, "shift": False}
         return given
+
+    def ask(self, call: Call) -> Answer:
+        """Make one call, the model loaded first; see `Backend.ask`."""
+        self.prepare()
+        load_s = self._load()
+        answer = super().ask(call)
+        self._warm_until = time.monotonic() + _WARM_S
+        return dataclasses.replace(answer, load_s=load_s)
+
+    def count_loaded(self) -> list[dict[str, Any]]:
+        """What Ollama has loaded now, with sizes: `/api/ps`."""
+        return self._tell("GET", "/api/ps").get("models") or []
+
+    def _load(self) -> float:
+        """Have the model loaded; the seconds that took."""
+        if time.monotonic() < self._warm_until:
+            return 0.0
+        with self._loading:
+            if time.monotonic() < self._warm_until:
+                return 0.0
+            started = time.monotonic()
+            body: dict[str, Any] = {"model": self._spec.short_name, "options": self._loading_options()}
+            if self._spec.options.keep_alive is not None:
+                body["keep_alive"] = self._spec.options.keep_alive
+            self._tell("POST", "/api/generate", body, timeout_s=self._spec.options.timeout_s)
+            self._warm_until = time.monotonic() + _WARM_S
+            return time.monotonic() - started
+
+    def _loading_options(self) -> dict[str, Any]:
+        """Options that a model is loaded with: another value makes Ollama load it anew."""
+        options: dict[str, Any] = {"num_ctx": self._spec.context}
+        if self._spec.options.num_thread is not None:
+            options["num_thread"] = self._spec.options.num_thread
+        return options
 
     def _model(self) -> dict[str, Any]:
         """Ollama's own entry for the model."""
         with self._lock:
             if self._known and time.monotonic() - self._known[0] < _MEMORY_S:
                 return self._known[1]
-        name = self._spec.short_name
-        full = name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
-        models = self._request("GET", "/api/tags").get("models") or []
+        models = self._tell("GET", "/api/tags").get("models") or []
+        full = ollama_api.full_name(self._spec.short_name)
         for model in models:
-            if model.get("name") == full or model.get("model") == full:
+            if full in (model.get("name"), model.get("model")):
                 with self._lock:
                     self._known = (time.monotonic(), model)
                 return model
         raise UnknownModel(not_there(self._spec) + _nearest(full, [str(m.get("name")) for m in models]))
 
-    def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _tell(
+        self, method: str, path: str, body: dict[str, Any] | None = None, timeout_s: float = 10
+    ) -> dict[str, Any]:
         import httpx
 
         try:
-            answer = httpx.request(method, f"{self._spec.api_base}{path}", json=body, timeout=10)
-            answer.raise_for_status()
-            return answer.json()
+            return ollama_api.request(self.url, method, path, body, timeout_s)
         except (httpx.HTTPError, ValueError) as error:
             raise translate(error, self._spec) from error
 

@@ -1,0 +1,214 @@
+"""Ollama's own API beside the chat: what models there are, which are loaded, fetching and unloading them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import ModelUnavailable, UnknownModel
+from ..model_spec import OLLAMA_URL, parse_model
+
+
+@dataclass(frozen=True, slots=True)
+class OllamaModel:
+    """A model that an Ollama server has.
+
+    Attributes:
+        name: With its tag, such as "qwen2.5-coder:3b".
+        digest: Digest of the weights and their settings.
+        size_bytes: Size on disk.
+        parameters: As Ollama writes it, such as "3.1B".
+        quantisation: Such as "Q4_K_M".
+        loaded: In memory now.
+        memory_bytes: Memory that it takes while loaded.
+        on_cpu: Part of it that runs on the processor, in [0, 1]; None while it is not loaded.
+    """
+
+    name: str
+    digest: str
+    size_bytes: int
+    parameters: str
+    quantisation: str
+    loaded: bool = False
+    memory_bytes: int | None = None
+    on_cpu: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What `show` tells of one model.
+
+    Attributes:
+        name: The model.
+        capabilities: Such as "completion", "tools", "thinking".
+        context: Tokens that it was trained for.
+        parameters: Number of parameters.
+        quantisation: Such as "Q4_K_M".
+    """
+
+    name: str
+    capabilities: tuple[str, ...]
+    context: int | None
+    parameters: int | None
+    quantisation: str
+
+
+@dataclass(frozen=True, slots=True)
+class PullProgress:
+    """How far a pull is.
+
+    Attributes:
+        status: In Ollama's words.
+        done_bytes: Of the file under way.
+        total_bytes: Of the file under way; 0 where none is.
+    """
+
+    status: str
+    done_bytes: int = 0
+    total_bytes: int = 0
+
+
+def full_name(name: str) -> str:
+    """The name with its tag, "latest" where none is named."""
+    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
+
+
+def default_url() -> str:
+    """The server that `OLLAMA_HOST` names, else the usual one on this machine."""
+    return parse_model(f"ollama:any@{os.environ.get('OLLAMA_HOST') or OLLAMA_URL}").api_base or OLLAMA_URL
+
+
+def request(
+    url: str, method: str, path: str, body: dict[str, Any] | None = None, timeout_s: float = 10
+) -> dict[str, Any]:
+    """One request, its answer as data.
+
+    Raises:
+        httpx.HTTPError: The server does not answer, or answers with an error.
+    """
+    import httpx
+
+    answer = httpx.request(method, f"{url}{path}", json=body, timeout=timeout_s)
+    if answer.is_error:
+        text = answer.text[:300]
+        raise httpx.HTTPStatusError(text, request=answer.request, response=answer)
+    return answer.json() if answer.content else {}
+
+
+def list_models(url: str | None = None) -> list[OllamaModel]:
+    """The models that a server has, with what is loaded.
+
+    Raises:
+        ModelUnavailable: The server does not answer.
+    """
+    url = url or default_url()
+    with _away(url):
+        listed = request(url, "GET", "/api/tags").get("models") or []
+        loaded = {m.get("name"): m for m in request(url, "GET", "/api/ps").get("models") or []}
+    found: list[OllamaModel] = []
+    for model in listed:
+        name, details = str(model.get("name")), model.get("details") or {}
+        running = loaded.get(name)
+        size = int(running.get("size") or 0) if running else 0
+        found.append(
+            OllamaModel(
+                name=name,
+                digest=str(model.get("digest", "")),
+                size_bytes=int(model.get("size") or 0),
+                parameters=str(details.get("parameter_size", "")),
+                quantisation=str(details.get("quantization_level", "")),
+                loaded=running is not None,
+                memory_bytes=size if running else None,
+                on_cpu=1 - int(running.get("size_vram") or 0) / size if running and size else None,
+            )
+        )
+    return found
+
+
+def show(name: str, url: str | None = None) -> ModelCard:
+    """What the server tells of one model.
+
+    Raises:
+        ModelUnavailable: The server does not answer.
+        UnknownModel: The server does not have it.
+    """
+    url = url or default_url()
+    with _away(url, name):
+        data = request(url, "POST", "/api/show", {"model": name})
+    info = data.get("model_info") or {}
+    return ModelCard(
+        name=full_name(name),
+        capabilities=tuple(data.get("capabilities") or ()),
+        context=info.get(f"{info.get('general.architecture', '')}.context_length"),
+        parameters=info.get("general.parameter_count"),
+        quantisation=str((data.get("details") or {}).get("quantization_level", "")),
+    )
+
+
+def pull(name: str, url: str | None = None) -> Iterator[PullProgress]:
+    """Fetch a model, telling how far it is; ends when it is there.
+
+    Raises:
+        ModelUnavailable: The server does not answer, or broke off.
+        UnknownModel: The registry has no such model.
+
+    Example:
+        >>> for step in pull("qwen2.5-coder:3b"):  # doctest: +SKIP
+        ...     show_bar(step.done_bytes, step.total_bytes)
+    """
+    import httpx
+
+    url = url or default_url()
+    with (
+        _away(url, name),
+        httpx.stream(
+            "POST",
+            f"{url}/api/pull",
+            json={"model": name, "stream": True},
+            timeout=httpx.Timeout(10, read=300),
+        ) as answer,
+    ):
+        for line in answer.iter_lines():
+            if not line.strip():
+                continue
+            step = json.loads(line)
+            if error := step.get("error"):
+                if "file does not exist" in error or "not found" in error:
+                    raise UnknownModel(f"no registry has a model {name!r}: see https://ollama.com/library")
+                raise ModelUnavailable(f"Ollama could not fetch {name!r}: {error}")
+            yield PullProgress(
+                str(step.get("status", "")), int(step.get("completed") or 0), int(step.get("total") or 0)
+            )
+        if answer.is_error:
+            raise ModelUnavailable(f"Ollama could not fetch {name!r}: HTTP {answer.status_code}")
+
+
+def unload(name: str, url: str | None = None) -> None:
+    """Take a model out of memory.
+
+    Raises:
+        ModelUnavailable: The server does not answer.
+        UnknownModel: The server does not have it.
+    """
+    url = url or default_url()
+    with _away(url, name):
+        request(url, "POST", "/api/generate", {"model": name, "keep_alive": 0}, timeout_s=60)
+
+
+@contextmanager
+def _away(url: str, name: str = "") -> Generator[None]:
+    import httpx
+
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code == 404:
+            raise UnknownModel(f"Ollama has no model {name!r}: fetch it with `ollama pull {name}`") from error
+        raise ModelUnavailable(f"Ollama at {url}: {error}") from error
+    except httpx.HTTPError as error:
+        line = f"Ollama does not answer at {url}: start it with `ollama serve`"
+        raise ModelUnavailable(line) from error

@@ -1,0 +1,148 @@
+"""Everything that can be known to go wrong before a run spends anything, all at once, a line each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import GreenloopError
+from .backends.base import Backend
+from .gguf_file import GgufFile
+from .model_spec import ModelSpec
+
+_OVERHEAD = 1.15
+"""Loaded weights take somewhat more memory than their file: buffers and the graph."""
+
+
+def preflight(
+    models: Sequence[Any],
+    *,
+    longest_prompt_tokens: int | None = None,
+    max_tokens: int | None = None,
+    memory_bytes: int | None = None,
+) -> list[str]:
+    """Check the models of a run.
+
+    Args:
+        models: Names, `dspy.LM` objects or language models of ours.
+        longest_prompt_tokens: Tokens of the longest prompt of the run.
+        max_tokens: Most answer tokens; the models' own setting where none is given.
+        memory_bytes: Memory that models may take together; what this machine has available where none is
+            given.
+
+    Returns:
+        One line for each problem, with what to do; an empty list where nothing stands in the way.
+
+    Example:
+        >>> preflight(["ollama:no-such-model@127.0.0.1:1"])
+        ['Ollama does not answer at http://127.0.0.1:1: start it with `ollama serve`']
+    """
+    problems: list[str] = []
+    described: list[ModelSpec] = []
+    for model in models:
+        try:
+            backend = _backend(model)
+            spec = backend.describe()
+        except GreenloopError as error:
+            problems.append(str(error))
+            continue
+        described.append(spec)
+        problems += _context(spec, longest_prompt_tokens, max_tokens)
+        problems += _thinking(backend, spec)
+    problems += _memory(described, memory_bytes)
+    return list(dict.fromkeys(problems))
+
+
+def _backend(model: Any) -> Backend:
+    from .engine import Engine
+    from .language_model import language_model
+
+    engine: Engine = language_model(model).engine  # pyright: ignore[reportAssignmentType]
+    return engine.backend
+
+
+def _context(spec: ModelSpec, longest_prompt: int | None, max_tokens: int | None) -> list[str]:
+    if longest_prompt is None or spec.context is None:
+        return []
+    answer = max_tokens or spec.options.max_tokens
+    needed = longest_prompt + answer
+    if needed <= spec.context:
+        return []
+    return [
+        f"{spec.name}: the longest prompt ({longest_prompt} tokens) and the answer ({answer}) need {needed} "
+        f"tokens, the context has {spec.context}: set num_ctx to {needed} or more, or lower max_tokens"
+    ]
+
+
+def _thinking(backend: Backend, spec: ModelSpec) -> list[str]:
+    """Ollama refuses `think` for a model that cannot."""
+    from .backends import ollama_api
+    from .backends.ollama import OllamaBackend
+
+    if not isinstance(backend, OllamaBackend) or not spec.options.think:
+        return []
+    card = ollama_api.show(spec.short_name, backend.url)
+    if "thinking" in card.capabilities:
+        return []
+    return [f"{spec.name}: the model cannot think: leave the option `think` out"]
+
+
+def _memory(specs: Sequence[ModelSpec], limit: int | None) -> list[str]:
+    """Models on this machine that are meant to be loaded together, against its memory."""
+    here = {s.digest: s for s in specs if _is_local(s) and not s.options.exclusive}
+    needs = {s.name: memory_need(s) for s in here.values()}
+    largest = max((memory_need(s) for s in specs if _is_local(s)), default=0)
+    available = limit if limit is not None else available_memory()
+    if not available:
+        return []
+    total = sum(needs.values())
+    if largest > available:
+        return [
+            f"the largest model needs {_gb(largest)}, {_gb(available)} are free: take a smaller quantisation"
+        ]
+    if total > available and len(needs) > 1:
+        each = ", ".join(f"{name} {_gb(size)}" for name, size in needs.items())
+        return [
+            f"the models need {_gb(total)} together ({each}), {_gb(available)} are free: "
+            "set exclusive=True on them, and they are loaded in turns"
+        ]
+    return []
+
+
+def memory_need(spec: ModelSpec) -> int:
+    """Memory that a loaded model takes, in bytes: declared, else from weights and context; 0 where unknown."""
+    if spec.options.memory_gb is not None:
+        return int(spec.options.memory_gb * 2**30)
+    weights = int((spec.size_bytes or 0) * _OVERHEAD)
+    if spec.path is None or spec.context is None:
+        return weights
+    from .backends.embedded import SLOTS
+
+    slots = 1 if spec.options.deterministic else spec.options.slots or SLOTS
+    return weights + GgufFile.read(spec.path).kv_bytes_per_token() * spec.context * slots
+
+
+def available_memory() -> int:
+    """Memory that programs can still take on this machine, in bytes; 0 where that cannot be told."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            lines = dict(line.split(":", 1) for line in file)
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        pass
+    try:  # macOS and other Unixes: all memory stands for what is free
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 0
+
+
+def _is_local(spec: ModelSpec) -> bool:
+    if spec.path is not None:
+        return True
+    base = spec.api_base or ""
+    return spec.backend == "ollama" and any(h in base for h in ("127.0.0.1", "localhost", "[::1]"))
+
+
+def _gb(size: int) -> str:
+    return f"{size / 2**30:.1f} GB"

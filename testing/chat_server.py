@@ -1,0 +1,204 @@
+"""A model server whose behaviour a test writes: the OpenAI protocol on the loopback address, killed at will."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Piece = str | float | None
+"""A piece of an answer: text to send, seconds to pause, or None: the connection breaks here."""
+
+Script = Callable[[dict[str, Any]], Iterable[Piece]]
+"""From the request's body to the pieces of the answer."""
+
+
+def by_content(body: dict[str, Any]) -> list[Piece]:
+    """A script that answers by content: equal requests (seed included) get equal answers."""
+    import hashlib
+
+    asked = json.dumps([body.get("messages"), body.get("seed"), body.get("temperature")], sort_keys=True)
+    return ["answer ", hashlib.sha256(asked.encode()).hexdigest()[:12]]
+
+
+class ChatServer:
+    """A scripted server; use it as a context manager.
+
+    Args:
+        script: What it answers.
+        models: The models that it says it has.
+        swap_s: Seconds that it takes to load another model than the last one; calls meanwhile wait.
+        status: HTTP status of chat requests; others than 200 carry `error` as their text.
+        error: Text of the error.
+
+    Attributes:
+        url: Base URL; stays the same over `kill` and `start`.
+        requests: Bodies of the chat requests so far.
+        swaps: How often another model was loaded.
+        most_at_once: Most chat requests that were under way together.
+    """
+
+    def __init__(
+        self,
+        script: Script = by_content,
+        models: tuple[str, ...] = ("scripted",),
+        swap_s: float = 0.0,
+        status: int = 200,
+        error: str = "",
+    ) -> None:
+        self.script = script
+        self.models = models
+        self.swap_s = swap_s
+        self.status = status
+        self.error = error
+        self.requests: list[dict[str, Any]] = []
+        self.swaps = 0
+        self.most_at_once = 0
+        self._under_way = 0
+        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+        self._loaded = ""
+        self._server: _Server | None = None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = int(probe.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> ChatServer:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.kill()
+
+    def name(self, model: str | None = None) -> str:
+        """The name by which `language_model` knows one of its models."""
+        return f"openai:{model or self.models[0]}@{self.url}"
+
+    def start(self) -> None:
+        """Answer requests from now on."""
+        self._server = _Server(("127.0.0.1", self._port), _handler(self))
+        self._loaded = ""
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def kill(self) -> None:
+        """Break all connections and answer no more, as a crash would."""
+        if self._server is not None:
+            self._server.break_off()
+            self._server = None
+
+    def load(self, model: str) -> None:
+        """Have `model` loaded, which takes time where another one was."""
+        with self._loading:
+            if self._loaded != model:
+                if self._loaded:
+                    self.swaps += 1
+                self._loaded = model
+                time.sleep(self.swap_s)
+
+    @contextlib.contextmanager
+    def counted(self, body: dict[str, Any]) -> Any:
+        """Count a request as under way inside the block."""
+        with self._lock:
+            self.requests.append(body)
+            self._under_way += 1
+            self.most_at_once = max(self.most_at_once, self._under_way)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self.open_sockets: set[socket.socket] = set()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self.open_sockets.add(connection)
+        return connection, address
+
+    def break_off(self) -> None:
+        self.shutdown()
+        self.server_close()
+        for connection in list(self.open_sockets):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no error of the server's."""
+
+
+def _handler(owner: ChatServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Nothing is printed."""
+
+        def do_GET(self) -> None:
+            if self.path.endswith("/models"):
+                self._json(200, {"data": [{"id": name} for name in owner.models]})
+            else:
+                self._json(404, {"error": {"message": "no such page"}})
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+            with owner.counted(body):
+                if owner.status != 200:
+                    self._json(owner.status, {"error": {"message": owner.error, "type": owner.error}})
+                    return
+                owner.load(str(body.get("model")))
+                self._stream(body)
+
+        def _stream(self, body: dict[str, Any]) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.close_connection = True
+            words, limit = 0, int(body.get("max_tokens") or 10**9)
+            finish = "stop"
+            for piece in owner.script(body):
+                if piece is None:
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    return
+                if isinstance(piece, float):
+                    time.sleep(piece)
+                    continue
+                if words >= limit:
+                    finish = "length"
+                    break
+                words += 1
+                self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": piece}}]})
+            self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
+            asked = sum(len(str(m.get("content")).split()) for m in body.get("messages", []))
+            usage = {"prompt_tokens": asked, "completion_tokens": words, "total_tokens": asked + words}
+            self._event({"choices": [], "usage": usage})
+            self.wfile.write(b"data: [DONE]\n\n")
+
+        def _event(self, data: dict[str, Any]) -> None:
+            full = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "scripted"} | data
+            self.wfile.write(b"data: " + json.dumps(full).encode() + b"\n\n")
+            self.wfile.flush()
+
+        def _json(self, status: int, data: dict[str, Any]) -> None:
+            text = json.dumps(data).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+    return Handler

@@ -1,0 +1,242 @@
+"""The engine: seeds, stored answers, accounts, and errors that callers can tell apart."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any
+
+import dspy
+import pytest
+from greenloop.errors import BudgetExhausted, ProgramError, UnknownModel, UsageError
+from greenloop.runtime.budget import Budget, Meter
+from greenloop.runtime.engine import unwrap
+from greenloop.runtime.language_model import LanguageModel, language_model
+from greenloop.runtime.model_spec import parse_model
+from greenloop.runtime.run import CallRecord, Session, session, use_run, use_session
+from greenloop.runtime.store import open_store
+from greenloop.testing import ScriptedModel
+
+
+def seeds(model: ScriptedModel) -> list[int]:
+    return [call.seed for call in model.calls]
+
+
+def test_an_equal_call_is_answered_by_the_store() -> None:
+    model = ScriptedModel(["one", "two"])
+    with session():
+        assert model("hello") == ["one"]
+        assert model("hello") == ["one"]
+    assert model.call_count == 1
+
+
+def test_a_rollout_id_is_another_draw_of_its_own_seed() -> None:
+    model = ScriptedModel(["one", "two"], temperature=1.0)
+    with session():
+        assert [model("x"), model("x", rollout_id=1), model("x", rollout_id=1)] == [["one"], ["two"], ["two"]]
+    assert len(set(seeds(model))) == 2
+
+
+def test_seeds_come_from_task_replicate_and_place_and_not_from_order_or_model() -> None:
+    first, second = ScriptedModel(["a"]), ScriptedModel(["b"])
+    with session(seed=3) as active:
+        with use_run(active.open_run("task", 0)):
+            first("p"), first("q"), first("p")
+        with use_run(active.open_run("task", 0)):
+            second("q"), second("p"), second("p")
+        with use_run(active.open_run("task", 1)):
+            first("p")
+    one, two = seeds(first), seeds(second)
+    assert two == [one[1], one[0], one[2]]
+    assert one[3] not in one[:3]
+
+
+def test_a_seed_that_a_caller_names_is_kept() -> None:
+    model = ScriptedModel(["a"])
+    with session():
+        dspy.Predict("question -> answer").set_lm(model)
+        model("x", seed=11)
+    assert seeds(model) == [11]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"temperature": 0.5}, {"max_tokens": 9}, {"top_p": 0.5}, {"stop": ["x"]}, {"seed": 1}],
+)
+def test_what_shapes_an_answer_is_part_of_its_key(change: dict[str, Any]) -> None:
+    model = ScriptedModel(["a", "b"])
+    with session():
+        model("x", seed=0)
+        model("x", **({"seed": 0} | change))
+    assert model.call_count == 2
+
+
+def test_both_accounts_are_kept() -> None:
+    model = ScriptedModel(["three words long"], seconds=2.0)
+    store = open_store()
+    seen: list[CallRecord] = []
+    for _ in range(2):
+        meter = Meter()
+        with use_session(Session(store, meter=meter, on_call=(seen.append,))):
+            model("two words")
+    assert (meter.paid.calls, meter.as_if.tokens_out, meter.as_if.model_seconds) == (0, 3, 2.0)
+    assert [r.cached for r in seen] == [False, True]
+    assert seen[0].usage == seen[1].usage
+    assert seen[0].model == "simulated/script"
+
+
+def test_a_run_collects_its_calls() -> None:
+    model = ScriptedModel(["a b"])
+    with session() as active, use_run(active.open_run("t")) as run:
+        model("x")
+        assert run.usage().tokens_out == 2
+        assert run.calls[0].key
+
+
+def test_a_budget_is_kept_and_its_end_can_be_told_from_other_errors() -> None:
+    model = ScriptedModel(["a"], max_tokens=10)
+    with session(meter=Meter(Budget(calls=1))):
+        model("x")
+        with pytest.raises(Exception, match="budget") as caught:
+            model("y")
+        assert isinstance(unwrap(caught.value), BudgetExhausted)
+        assert model("x") == ["a"], "what is stored costs nothing"
+
+
+def test_an_answer_cut_by_max_tokens_is_flagged_and_not_warned_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    model = ScriptedModel(["one two three four"], max_tokens=2)
+    with session() as active, use_run(active.open_run("t")) as run:
+        assert model("x") == ["one two"]
+        assert run.calls[0].truncated
+    assert "truncated" not in caplog.text
+
+
+def test_threads_and_asyncio_get_the_same_answers_under_one_limit() -> None:
+    model = ScriptedModel(lambda messages, seed: f"{messages[-1]['content']} {seed}")
+
+    async def gather() -> list[Any]:
+        return await asyncio.gather(*(model.acall(f"q{n}") for n in range(8)))
+
+    with session():
+        with ThreadPoolExecutor(8) as pool:
+            futures = [pool.submit(copy_context().run, model, f"q{n}") for n in range(8)]
+            threads = [f.result() for f in futures]
+        assert asyncio.run(gather()) == threads
+    assert model.call_count == 8
+
+
+def test_asyncio_carries_session_run_and_rollout_along() -> None:
+    model = ScriptedModel(["a"], temperature=1.0)
+
+    async def ask() -> None:
+        await model.acall("x", rollout_id=5)
+
+    with session() as active, use_run(active.open_run("t")) as run:
+        asyncio.run(ask())
+        assert len(run.calls) == 1
+    assert model.calls[0].rollout_id == 5
+
+
+def test_copies_of_a_program_share_the_engine() -> None:
+    model = ScriptedModel(["[[ ## answer ## ]]\na\n[[ ## completed ## ]]"])
+    predict = dspy.Predict("question -> answer")
+    predict.set_lm(model)
+    copied = predict.deepcopy()
+    assert copied.lm.engine is model.engine
+    assert copy.deepcopy(model).engine is model.engine
+
+
+def test_a_program_is_saved_and_loaded_with_its_model(tmp_path: Path) -> None:
+    predict = dspy.Predict("question -> answer")
+    predict.set_lm(language_model("openai:m@http://127.0.0.1:9", temperature=0.25, num_ctx=512))
+    predict.save(tmp_path / "p.json")
+    assert "api_key" not in json.dumps(json.loads((tmp_path / "p.json").read_text()))
+    fresh = dspy.Predict("question -> answer")
+    fresh.load(tmp_path / "p.json", allow_unsafe_lm_state=True)
+    assert isinstance(fresh.lm, LanguageModel)
+    assert fresh.lm.engine is predict.lm.engine
+    assert fresh.lm.spec.options.temperature == 0.25
+
+
+def test_names_and_options_share_one_engine_and_keys_stay_secret() -> None:
+    first = language_model("openai:m@http://127.0.0.1:9", api_key="sk-1")
+    second = language_model("openai:m@http://127.0.0.1:9", api_key="sk-1")
+    other = language_model("openai:m@http://127.0.0.1:9", api_key="sk-2")
+    assert first.engine is second.engine
+    assert first.engine is not other.engine
+    assert "sk-1" not in first.spec.model_dump_json() + repr(first.spec) + json.dumps(first.dump_state())
+
+
+def test_a_plain_dspy_lm_is_taken_over_with_its_settings() -> None:
+    plain = dspy.LM("openai/m", api_base="http://127.0.0.1:9/v1", api_key="k", temperature=0.3, max_tokens=77)
+    ours = language_model(plain)
+    assert ours.spec.name == "openai:m@http://127.0.0.1:9/v1"
+    assert (ours.kwargs["temperature"], ours.kwargs["max_tokens"], ours.cache) == (0.3, 77, False)
+    assert language_model(ours) is ours
+    ollama = language_model(dspy.LM("ollama_chat/m", api_base="http://127.0.0.1:9"))
+    assert ollama.spec.name == "ollama:m@http://127.0.0.1:9"
+
+
+def test_a_dummy_lm_is_asked_through_the_engine() -> None:
+    dummy = dspy.utils.DummyLM([{"answer": "yes"}])
+    ours = language_model(dummy)
+    assert language_model(dummy).engine is ours.engine
+    with session() as active, use_run(active.open_run("t")) as run:
+        ours("really?")
+        assert run.calls[0].flags == ("estimated_tokens",)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("olama:qwen", "did you mean ollama:NAME"),
+        ("qwen2.5", r"did you mean embedded or ollama:qwen2\.5"),
+        ("/models/a.gguf", r"write gguf:/models/a\.gguf"),
+        ("gguf:/no/such.gguf", r"there is no file /no/such\.gguf"),
+        ("openai:m@", "is no URL"),
+        ("", "unknown model ''"),
+    ],
+)
+def test_an_unknown_model_is_one_line_that_offers_the_nearest(name: str, message: str) -> None:
+    with pytest.raises(UnknownModel, match=message) as caught:
+        language_model(name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_cxt": 4096}, "unknown option 'num_cxt'; did you mean num_ctx"),
+        ({"temperature": 3}, "option 'temperature'"),
+        ({"timeout_s": 0}, "option 'timeout_s'"),
+    ],
+)
+def test_a_wrong_option_is_one_line(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        language_model("ollama:m", **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_small_models_do_not_take_is_refused_before_the_call() -> None:
+    model = ScriptedModel(["a"])
+    image = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
+    with session(), pytest.raises(Exception, match="only text is supported") as caught:
+        model(messages=[{"role": "user", "content": image}])
+    assert isinstance(unwrap(caught.value), ProgramError)
+
+
+def test_urls_are_completed() -> None:
+    assert parse_model("ollama:m@gpu").api_base == "http://gpu:11434"
+    assert parse_model("ollama:m:3b@http://gpu:1").model == "ollama_chat/m:3b"
+    assert parse_model("openai:a/b@https://host/v1/").api_base == "https://host/v1"
+
+
+def test_ollama_host_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "0.0.0.0")
+    assert parse_model("ollama:m").api_base == "http://127.0.0.1:11434"

@@ -1,0 +1,198 @@
+"""Servers that misbehave: outages, stalls, loops, breaks in mid-answer. Never a wrong score, always one line."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+from greenloop.errors import ModelTimeout, ModelUnavailable, UnknownModel
+from greenloop.runtime.backends.failures import PromptTooLong
+from greenloop.runtime.engine import unwrap
+from greenloop.runtime.language_model import language_model
+from greenloop.runtime.run import session, use_run
+from greenloop.testing import BackendContract, ChatServer
+
+
+def failing(model: Any, text: str = "x") -> BaseException:
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        model(text)
+    error = unwrap(caught.value)
+    assert "\n" not in str(error)
+    return error
+
+
+class TestOpenAIServer(BackendContract):
+    @pytest.fixture
+    def backend(self) -> Iterator[Any]:
+        with ChatServer(lambda body: [f"word{n} " for n in range(20)]) as server:
+            yield language_model(server.name()).engine.backend
+
+
+def test_an_outage_is_waited_out_and_the_run_goes_on() -> None:
+    server = ChatServer()
+    model = language_model(server.name(), retry_s=20)
+    threading.Timer(0.6, server.start).start()
+    with session():
+        assert model("x")[0].startswith("answer ")
+    server.kill()
+
+
+def test_an_outage_that_lasts_is_one_clear_line_after_the_time_budget() -> None:
+    server = ChatServer()
+    model = language_model(server.name(), retry_s=0.5)
+    started = time.monotonic()
+    error = failing(model)
+    assert isinstance(error, ModelUnavailable)
+    assert f"no server answers at {server.url}/v1" in str(error)
+    assert time.monotonic() - started < 5
+
+
+def test_calls_that_queue_behind_a_dead_server_share_one_patience() -> None:
+    server = ChatServer()
+    model = language_model(server.name(), retry_s=1.0, slots=1)
+    started = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        errors = list(pool.map(lambda n: failing(model, f"q{n}"), range(8)))
+    assert all(isinstance(e, ModelUnavailable) for e in errors)
+    assert time.monotonic() - started < 6
+
+
+def test_a_connection_that_breaks_is_tried_again() -> None:
+    tried: list[int] = []
+
+    def script(body: dict[str, Any]) -> list[Any]:
+        tried.append(1)
+        return ["half ", None] if len(tried) == 1 else ["whole"]
+
+    with ChatServer(script) as server, session():
+        assert language_model(server.name())("x") == ["whole"]
+    assert len(tried) == 2
+
+
+def test_a_server_killed_and_restarted_in_mid_run_pays_nothing_twice(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    prompts = [f"task {n}" for n in range(12)]
+    with ChatServer() as server:
+        model = language_model(server.name(), retry_s=0)
+        undisturbed = language_model(server.name(), retry_s=1)
+        with session(url) as active, use_run(active.open_run("t")):
+            half = [model(p) for p in prompts[:6]]
+            server.kill()
+            assert isinstance(failing(model, prompts[6]), ModelUnavailable)
+            server.start()
+        server.requests.clear()
+        with session(url) as active, use_run(active.open_run("t")):
+            resumed = [model(p) for p in prompts]
+            assert active.meter.paid.calls == 6
+        assert len(server.requests) == 6
+        with session() as active, use_run(active.open_run("t")):
+            assert [undisturbed(p) for p in prompts] == resumed
+    assert resumed[:6] == half
+
+
+def test_an_answer_that_stalls_ends_at_its_limit() -> None:
+    with ChatServer(lambda body: ["one ", 30.0, "two"]) as server:
+        error = failing(language_model(server.name(), stall_s=0.3, retry_s=0))
+    assert isinstance(error, ModelTimeout)
+    assert "gave no token for 0.3 s (stall_s)" in str(error)
+
+
+def test_the_first_token_may_take_longer_than_a_stall_but_not_than_the_whole_call() -> None:
+    with ChatServer(lambda body: [0.6, "late"]) as server, session():
+        assert language_model(server.name(), stall_s=0.2, retry_s=0)("x") == ["late"]
+        error = failing(language_model(server.name(), timeout_s=0.3, retry_s=0), "y")
+    assert isinstance(error, ModelTimeout)
+    assert "longer than 0.3 s (timeout_s)" in str(error)
+
+
+def test_an_endless_answer_ends_at_the_total_limit() -> None:
+    def drip(body: dict[str, Any]) -> Iterator[Any]:
+        for number in range(1000):
+            yield f"word{number} "
+            yield 0.05
+
+    with ChatServer(drip) as server:
+        started = time.monotonic()
+        assert isinstance(failing(language_model(server.name(), timeout_s=0.5, retry_s=0)), ModelTimeout)
+        assert time.monotonic() - started < 3
+
+
+def test_a_repetition_loop_ends_the_call_and_the_connection() -> None:
+    sent: list[int] = []
+
+    def loop(body: dict[str, Any]) -> Iterator[Any]:
+        yield "def f():\n"
+        for number in range(20_000):
+            sent.append(number)
+            yield "    x = 1\n"
+            yield 0.001
+
+    with ChatServer(loop) as server, session() as active, use_run(active.open_run("t")) as run:
+        (text,) = language_model(server.name())("x")
+        (record,) = run.calls
+    assert text.startswith("def f():\n    x = 1\n")
+    assert "repetition" in record.flags
+    assert not record.truncated
+    time.sleep(0.3)
+    assert len(sent) < 2000, "the server was left to generate what nobody reads"
+
+
+def test_thinking_is_kept_apart_counted_and_flagged() -> None:
+    script = ["pondering ", "a lot", "</think>", "x = 1"]
+    with ChatServer(lambda body: script) as server, session() as active, use_run(active.open_run("t")) as run:
+        response = language_model(server.name())("x")
+        assert response == [{"text": "x = 1", "reasoning_content": "pondering a lot"}] or response == [
+            "x = 1"
+        ]
+        assert run.calls[0].thinking == "pondering a lot"
+        assert run.calls[0].usage.tokens_out == 4
+        server.script = lambda body: ["<think>", "only thoughts"]
+        language_model(server.name())("y")
+        assert run.calls[1].flags == ("thinking_only",)
+
+
+def test_a_prompt_that_does_not_fit_is_an_error_that_says_what_to_do() -> None:
+    text = "request (6031 tokens) exceeds the available context size (2048 tokens), exceed_context_size_error"
+    with ChatServer(status=400, error=text) as server:
+        error = failing(language_model(server.name()))
+    assert isinstance(error, PromptTooLong)
+    assert "raise num_ctx or shorten the prompt" in str(error)
+
+
+def test_a_missing_model_names_those_that_are_there() -> None:
+    with ChatServer(models=("alpha", "beta")) as server:
+        error = failing(language_model(server.name("gamma")))
+    assert isinstance(error, UnknownModel)
+    assert "has no model 'gamma'; it has alpha, beta" in str(error)
+
+
+def test_a_refused_key_is_not_tried_again() -> None:
+    with ChatServer(status=401, error="bad key") as server:
+        error = failing(language_model(server.name()))
+        assert len(server.requests) == 1
+    assert "refuses the key" in str(error)
+
+
+def test_no_more_calls_are_in_flight_than_the_endpoint_serves() -> None:
+    with ChatServer(lambda body: [0.05, "x"]) as server, session():
+        model = language_model(server.name(), slots=3)
+        with ThreadPoolExecutor(12) as pool:
+            futures = [pool.submit(copy_context().run, model, f"q{n}") for n in range(12)]
+            assert all(f.result() == ["x"] for f in futures)
+        assert server.most_at_once == 3
+
+
+def test_server_options_reach_the_server() -> None:
+    with ChatServer() as server, session():
+        model = language_model(server.name(), top_k=7, min_p=0.1, repeat_penalty=1.1, stop="END", think=False)
+        model("x", temperature=0.4, seed=5)
+        (body,) = server.requests
+    assert (body["top_k"], body["min_p"], body["repeat_penalty"], body["stop"]) == (7, 0.1, 1.1, ["END"])
+    assert (body["temperature"], body["seed"]) == (0.4, 5)
+    assert body["chat_template_kwargs"] == {"enable_thinking": False}
