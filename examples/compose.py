@@ -16,7 +16,9 @@ class MendOrRedraw(dspy.Module):
 
     def __init__(self, model: str) -> None:
         super().__init__()
-        self.draft = gl.Generate(model=model, temperature=gl.Float(0.0, 0.8, default=0.4, step=0.4), max_tokens=192)
+        self.draft = gl.Generate(
+            model=model, temperature=gl.Float(0.0, 0.8, default=0.4, step=0.4), max_tokens=192
+        )
         self.execute = gl.Execute(feedback=gl.Choice(["error_line", "per_test"]))
         self.mend = gl.Refine(model=model, max_tokens=192)
         self.rounds = gl.Int(0, 2, default=1)
@@ -30,7 +32,9 @@ class MendOrRedraw(dspy.Module):
             if result.execution.outcome == "failed":
                 code = self.draft(problem=problem).code
             else:
-                code = self.mend(problem=problem, code=code, execution=result.execution, feedback=result.feedback).code
+                code = self.mend(
+                    problem=problem, code=code, execution=result.execution, feedback=result.feedback
+                ).code
             result = self.execute(problem=problem, code=code)
         return dspy.Prediction(code=code)
 
