@@ -7,12 +7,13 @@ import gc
 import os
 import socket
 import sys
+import traceback
 import types
 from typing import Any
 
 from . import inside_forms as forms
 from .inside_candidate import add_leavers, open_streams
-from .inside_failure import CODE, PREAMBLE, describe, describe_syntax
+from .inside_failure import CODE, PREAMBLE, clip, describe, describe_syntax
 from .inside_harmless import is_harmless
 from .inside_peer import CannotTravel, Gone, Peer
 from .inside_recorder import Recorder
@@ -49,6 +50,8 @@ class Judge:
         except (Gone, CannotTravel) as error:
             self.recorder.end(error)
             return self.recorder.report()
+        except Exception:  # noqa: BLE001 - a defect of the judge's own, told to the host
+            return {"broken": clip(traceback.format_exc())}
 
     def _run(self) -> dict[str, Any]:
         if self.peer is not None and not self.peer.greet():

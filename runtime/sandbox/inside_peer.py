@@ -28,6 +28,16 @@ class CannotTravel(BaseException):
         self.by_test = by_test
 
 
+class _Shown:
+    """Stands for what is no data where arguments are shown."""
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self._name = str(data.get("n", "function"))
+
+    def __repr__(self) -> str:
+        return f"<{self._name}>"
+
+
 class Peer:
     """Speaks with one candidate.
 
@@ -131,8 +141,9 @@ class Peer:
     def arguments(self, index: int) -> str:
         """A noted call as source, with its arguments as they were before it: ``f(1, k=2)``."""
         name, a, k = self.calls[index]
-        shown = [repr(self._codec_decode(v)) for v in a]
-        return f"{name}({', '.join([*shown, *(f'{n}={self._codec_decode(v)!r}' for n, v in k.items())])})"
+        show = Codec(self._export, _Shown).decode
+        shown = [repr(show(v)) for v in a] + [f"{n}={show(v)!r}" for n, v in k.items()]
+        return f"{name}({', '.join(shown)})"
 
     def names(self, wanted: list[str]) -> dict[str, Any]:
         """Those of the wanted names that the candidate defines, as values or proxies."""
@@ -164,10 +175,11 @@ class Peer:
 
     def _export(self, value: Any) -> Any:
         if isinstance(value, (Proxy, RemoteIterator)):
-            return {"t": "handle", "id": value._remote_id}  # pyright: ignore[reportPrivateUsage]
+            name = getattr(value, "_remote_name", "iterator")
+            return {"t": "handle", "id": value._remote_id, "n": name}  # pyright: ignore[reportPrivateUsage]
         number = getattr(value, "_remote_class_id", None) if isinstance(value, type) else None
         if number is not None:
-            return {"t": "handle", "id": number}
+            return {"t": "handle", "id": number, "n": value.__name__}
         if callable(value) and not isinstance(value, type):
             self._callbacks.append(value)
             return {"t": "callback", "id": len(self._callbacks) - 1}

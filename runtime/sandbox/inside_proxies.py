@@ -175,6 +175,7 @@ class RemoteIterator:
     def __init__(self, peer: Peer, number: int) -> None:
         self._remote_peer = peer
         self._remote_id = number
+        self._remote_name = "iterator"
         self._items = peer.items(number)
 
     def __iter__(self) -> RemoteIterator:

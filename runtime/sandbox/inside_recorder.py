@@ -94,7 +94,7 @@ class Recorder:
         last = len(self._peer.calls)
         try:
             shown = [self._peer.arguments(i) for i in range(max(0, last - 3), last)]
-        except Exception:  # noqa: BLE001 - a value whose repr fails only costs the call's text
+        except (Exception, CannotTravel):  # noqa: BLE001 - a value whose repr fails only costs the call's text
             return {}
         return {"call": clip("; ".join(shown), CALL)}
 
