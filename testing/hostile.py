@@ -6,6 +6,7 @@ listens on this machine, and the process that runs the sandbox. A program that g
 prints ``LEAK``.
 """
 
+# ruff: noqa: E501 - a program reads best as one piece
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -38,7 +39,12 @@ class Hostile:
 
 
 def _attack(
-    name: str, code: str, outcomes: str, tests: tuple[str, ...] = TESTS, preamble: str = "", limits: Limits = SHORT
+    name: str,
+    code: str,
+    outcomes: str,
+    tests: tuple[str, ...] = TESTS,
+    preamble: str = "",
+    limits: Limits = SHORT,
 ) -> Hostile:
     return Hostile(name, code, frozenset(outcomes.split()), tests, preamble, limits)
 
@@ -71,8 +77,12 @@ _EXITS = [
     _attack("hard exit in a call", "import os\ndef solve(x):\n    os._exit(0)", "early_exit"),
     _attack("abort", "import os\ndef solve(x):\n    os.abort()", "crashed"),
     _attack("kill itself", "import os\ndef solve(x):\n    os.kill(os.getpid(), 9)", "crashed"),
-    _attack("stop itself", "import os, signal\ndef solve(x):\n    os.kill(os.getpid(), signal.SIGSTOP)", "crashed"),
-    _attack("terminate itself", "import signal\ndef solve(x):\n    signal.raise_signal(signal.SIGTERM)", "crashed"),
+    _attack(
+        "stop itself", "import os, signal\ndef solve(x):\n    os.kill(os.getpid(), signal.SIGSTOP)", "crashed"
+    ),
+    _attack(
+        "terminate itself", "import signal\ndef solve(x):\n    signal.raise_signal(signal.SIGTERM)", "crashed"
+    ),
     _attack("segmentation fault", "import ctypes\ndef solve(x):\n    ctypes.string_at(0)", "crashed"),
     _attack("exit code 71", "import os\ndef solve(x):\n    os._exit(71)", "early_exit"),
 ]

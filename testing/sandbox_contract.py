@@ -124,7 +124,8 @@ class SandboxContract:
         assert sorted(p.name for p in surroundings.home.rglob("*")) == files
         assert _census_settles(before), f"left behind: {before} became {_census()}"
         listing = sandbox.run(
-            Candidate("import os\ndef solve(x):\n    return sorted(os.listdir('.'))", "solve"), ["assert solve(1) == []"]
+            Candidate("import os\ndef solve(x):\n    return sorted(os.listdir('.'))", "solve"),
+            ["assert solve(1) == []"],
         )
         assert listing.outcome == "passed", f"the next program found files: {listing.message}"
 
@@ -148,9 +149,14 @@ class SandboxContract:
         assert sandbox.run(GOOD, ["assert solve(2) == 4"]).tier
 
     def test_state_does_not_survive_into_the_next_program(self, sandbox: Any) -> None:
-        first = Candidate("import builtins, sys\nbuiltins.mark = sys.mark = 1\ndef solve(x):\n    return 1\n", "solve")
+        first = Candidate(
+            "import builtins, sys\nbuiltins.mark = sys.mark = 1\ndef solve(x):\n    return 1\n", "solve"
+        )
         sandbox.run(first, ["assert solve(1) == 1"])
-        second = Candidate("import sys\ndef solve(x):\n    return hasattr(sys, 'mark') or 'mark' in dir(__builtins__)\n", "solve")
+        second = Candidate(
+            "import sys\ndef solve(x):\n    return hasattr(sys, 'mark') or 'mark' in dir(__builtins__)\n",
+            "solve",
+        )
         assert sandbox.run(second, ["assert solve(1) == False"]).outcome == "passed"
 
     def test_many_threads_at_once(self, sandbox: Any) -> None:
@@ -158,7 +164,9 @@ class SandboxContract:
 
         def work(number: int) -> None:
             code = f"def solve(x):\n    return x + {number}\n"
-            outcomes.append(sandbox.run(Candidate(code, "solve"), [f"assert solve(1) == {number + 1}"]).outcome)
+            outcomes.append(
+                sandbox.run(Candidate(code, "solve"), [f"assert solve(1) == {number + 1}"]).outcome
+            )
 
         threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
         for thread in threads:

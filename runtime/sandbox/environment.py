@@ -62,7 +62,11 @@ class Environment:
             return ""
         spec = importlib.util.find_spec("pytest")
         same = self.version.split(".")[:2] == [str(n) for n in sys.version_info[:2]]
-        return str(Path(spec.origin).resolve().parent.parent) if same and spec is not None and spec.origin else ""
+        return (
+            str(Path(spec.origin).resolve().parent.parent)
+            if same and spec is not None and spec.origin
+            else ""
+        )
 
     @property
     def version(self) -> str:
@@ -77,7 +81,12 @@ def _version(executable: str) -> str:
     code = "import json, sys; print(json.dumps(sys.version_info[:3]))"
     try:
         done = subprocess.run(
-            [executable, "-I", "-S", "-c", code], capture_output=True, timeout=30, check=True, env={}, cwd=os.sep
+            [executable, "-I", "-S", "-c", code],
+            capture_output=True,
+            timeout=30,
+            check=True,
+            env={},
+            cwd=os.sep,
         )
         found = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:

@@ -19,7 +19,9 @@ def main() -> None:
     package = types.ModuleType(PACKAGE)
     package.__path__ = [os.path.dirname(os.path.abspath(__file__))]
     sys.modules[PACKAGE] = package
-    importlib.import_module(PACKAGE + ".inside_launcher").main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    importlib.import_module(PACKAGE + ".inside_launcher").main(
+        int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Everything here runs in the candidate's own process and may be tampered with by 
 from __future__ import annotations
 
 import builtins
-import io
 import os
 import sys
 import threading
@@ -16,13 +15,17 @@ from typing import Any
 
 from .inside_codec import Codec, Unserialisable
 from .inside_failure import CODE, PREAMBLE, describe, describe_syntax
+from .inside_streams import Capture, add_leavers, flush, open_streams, set_stdin
 from .inside_trace import Tracer
 from .inside_wire import Channel, FrameTooLarge, WireClosed
 
+PLAIN: tuple[Any, ...] = (int, float, str, list, dict, set, frozenset, bytes, tuple, complex)
 MUTABLE = (list, dict, set, bytearray)
 BATCH = 256
 _BINARY = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift divmod".split()
-FALLBACKS = frozenset([*_BINARY, *("r" + n for n in _BINARY), *("i" + n for n in _BINARY), "lt", "le", "gt", "ge"])
+FALLBACKS = frozenset(
+    [*_BINARY, *("r" + n for n in _BINARY), *("i" + n for n in _BINARY), "lt", "le", "gt", "ge"]
+)
 """Special methods whose absence Python answers by trying another."""
 
 
@@ -235,10 +238,9 @@ class Host:
     def do_plain(self, request: dict[str, Any]) -> Any:
         """The value of an object whose class derives from a built-in type, as that type; else nothing."""
         value = self._objects[request["id"]]
-        for base in (int, float, str, list, dict, set, frozenset, bytes, tuple, complex):
+        for base in PLAIN:
             if isinstance(value, base):
-                plain: Any = base.__str__(value) if base is str else base(value)
-                return {"ok": [self._codec.encode(plain)]}
+                return {"ok": [self._codec.encode(str.__str__(value) if base is str else base(value))]}
         return {"ok": []}
 
     def do_iterate(self, request: dict[str, Any]) -> Any:
@@ -308,7 +310,9 @@ class Host:
         """Call a function of the judge; the judge may call back before it answers."""
         with self._lock:
             arguments = [self._codec.encode(v) for v in a]
-            self.channel.send({"cb": number, "a": arguments, "k": {n: self._codec.encode(v) for n, v in k.items()}})
+            self.channel.send(
+                {"cb": number, "a": arguments, "k": {n: self._codec.encode(v) for n, v in k.items()}}
+            )
             while True:
                 request = self.channel.recv()
                 if "op" in request:
@@ -317,7 +321,11 @@ class Host:
                 if "exc" in request:
                     name, message = request["exc"]
                     cls = getattr(builtins, name, RuntimeError)
-                    raise cls(message) if isinstance(cls, type) and issubclass(cls, Exception) else RuntimeError(message)
+                    raise (
+                        cls(message)
+                        if isinstance(cls, type) and issubclass(cls, Exception)
+                        else RuntimeError(message)
+                    )
                 return self._codec.decode(request["ok"])
 
 
@@ -348,62 +356,6 @@ def _name(value: Any) -> str:
     return name if isinstance(name, str) else type(value).__name__
 
 
-class Capture:
-    """Collects what is written to standard output, by `print` or by the raw descriptor."""
-
-    def __enter__(self) -> Capture:
-        flush()
-        self._saved = os.dup(1)
-        self._file = os.memfd_create("out") if hasattr(os, "memfd_create") else os.open(
-            "stdout.capture", os.O_RDWR | os.O_CREAT | os.O_TRUNC
-        )
-        os.dup2(self._file, 1)
-        self.text = ""
-        return self
-
-    def read(self) -> str:
-        """What was written so far."""
-        size = os.fstat(self._file).st_size
-        return os.pread(self._file, size, 0).decode("utf-8", "backslashreplace")
-
-    def __exit__(self, *_: object) -> None:
-        flush()
-        self.text = self.read()
-        os.dup2(self._saved, 1)
-        os.close(self._saved)
-        os.close(self._file)
-
-
-def flush() -> None:
-    """Push out what the candidate printed; what it did to its streams is its own affair."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:  # noqa: BLE001 - a replaced or closed stream
-            continue
-
-
-def set_stdin(text: str) -> None:
-    """Give the candidate a standard input, both as `sys.stdin` and as descriptor 0."""
-    data = text.encode("utf-8", "surrogatepass")
-    if text and hasattr(os, "memfd_create"):
-        fd = os.memfd_create("in")
-        os.write(fd, data)
-        os.lseek(fd, 0, os.SEEK_SET)
-        os.dup2(fd, 0)
-        os.close(fd)
-        sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8", errors="surrogateescape")  # type: ignore[arg-type]
-        return
-    sys.stdin = io.TextIOWrapper(io.BytesIO(data), "utf-8", errors="surrogateescape")
-
-
-def open_streams() -> None:
-    """Fresh text streams on descriptors 1 and 2."""
-    sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", errors="backslashreplace", line_buffering=False)  # type: ignore[arg-type]
-    sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[arg-type]
-    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
-
-
 def run(channel_fd: int) -> None:
     """Serve one judge, then leave without running what the candidate left behind for the exit."""
     add_leavers()
@@ -415,14 +367,3 @@ def run(channel_fd: int) -> None:
     except BaseException:  # noqa: BLE001 - the judge sees the end of the stream
         os._exit(70)
     os._exit(0)
-
-
-def add_leavers() -> None:
-    """`exit` and `quit`, which come from `site` otherwise."""
-    for name in ("exit", "quit"):
-        if not hasattr(builtins, name):
-            setattr(builtins, name, _leave)
-
-
-def _leave(code: object = None) -> None:
-    raise SystemExit(code)

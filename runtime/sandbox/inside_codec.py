@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+make_named: Any = collections.namedtuple
 SMALL = 1 << 53
 NONE = type(None)
 DEPTH = 200
@@ -41,7 +42,9 @@ class Unserialisable(Exception):
 class RemoteMatch:
     """What a `re.Match` travels as: its data. Truthy, with the methods of a match that only read."""
 
-    def __init__(self, string: Any, spans: list[tuple[int, int]], names: dict[str, int], pattern: Any) -> None:
+    def __init__(
+        self, string: Any, spans: list[tuple[int, int]], names: dict[str, int], pattern: Any
+    ) -> None:
         self.string = string
         self.pattern = pattern
         self._spans = spans
@@ -184,7 +187,7 @@ def _unmatch(codec: Codec, d: dict[str, Any]) -> RemoteMatch:
 
 
 def _named(codec: Codec, d: dict[str, Any]) -> Any:
-    return collections.namedtuple(str(d["n"]), [str(f) for f in d["f"]])(*codec.decode(d["v"]))  # noqa: PYI024
+    return make_named(str(d["n"]), [str(f) for f in d["f"]])(*codec.decode(d["v"]))
 
 
 def encode_array(codec: Codec, value: Any) -> Any:
@@ -194,7 +197,12 @@ def encode_array(codec: Codec, value: Any) -> Any:
         return None
     name = type(value).__name__
     if name == "ndarray":
-        return {"t": "ndarray", "d": value.dtype.str, "s": list(value.shape), "v": codec.items(value.ravel().tolist())}
+        return {
+            "t": "ndarray",
+            "d": value.dtype.str,
+            "s": list(value.shape),
+            "v": codec.items(value.ravel().tolist()),
+        }
     if module == "numpy" and hasattr(value, "dtype") and hasattr(value, "item"):
         return {"t": "scalar", "d": value.dtype.str, "v": codec.items([value.item()])}
     if name in ("Series", "Index", "RangeIndex"):
@@ -204,7 +212,8 @@ def encode_array(codec: Codec, value: Any) -> Any:
         return {"t": "series", "k": name, "d": dtype, "n": codec.items([value.name]), "i": index, "v": items}
     if name == "DataFrame":
         columns = [
-            [codec.items([c]), str(value[c].dtype), codec.items(value[c].tolist())] for c in list(value.columns)
+            [codec.items([c]), str(value[c].dtype), codec.items(value[c].tolist())]
+            for c in list(value.columns)
         ]
         return {"t": "frame", "i": codec.items(value.index.tolist()), "v": columns}
     if name in ("Timestamp", "Timedelta"):
@@ -214,8 +223,12 @@ def encode_array(codec: Codec, value: Any) -> Any:
     return None
 
 
+def _values(items: list[Any]) -> Any:
+    return dict(enumerate(items)).values()
+
+
 def _ndarray(codec: Codec, d: dict[str, Any]) -> Any:
-    import numpy
+    import numpy  # pyright: ignore[reportMissingImports]
 
     values = codec.decode(d["v"])
     dtype = numpy.dtype(str(d["d"]))
@@ -226,13 +239,13 @@ def _ndarray(codec: Codec, d: dict[str, Any]) -> Any:
 
 
 def _scalar(codec: Codec, d: dict[str, Any]) -> Any:
-    import numpy
+    import numpy  # pyright: ignore[reportMissingImports]
 
     return numpy.dtype(str(d["d"])).type(codec.decode(d["v"])[0])
 
 
 def _series(codec: Codec, d: dict[str, Any]) -> Any:
-    import pandas
+    import pandas  # pyright: ignore[reportMissingImports]
 
     values, dtype, name = codec.decode(d["v"]), str(d["d"]), codec.decode(d["n"])[0]
     if d["k"] == "Series":
@@ -241,15 +254,17 @@ def _series(codec: Codec, d: dict[str, Any]) -> Any:
 
 
 def _frame(codec: Codec, d: dict[str, Any]) -> Any:
-    import pandas
+    import pandas  # pyright: ignore[reportMissingImports]
 
     index = codec.decode(d["i"])
-    columns = {codec.decode(c)[0]: pandas.Series(codec.decode(v), index=index, dtype=str(t)) for c, t, v in d["v"]}
+    columns = {
+        codec.decode(c)[0]: pandas.Series(codec.decode(v), index=index, dtype=str(t)) for c, t, v in d["v"]
+    }
     return pandas.DataFrame(columns, index=index, columns=list(columns))
 
 
 def _pandas(codec: Codec, d: dict[str, Any]) -> Any:
-    import pandas
+    import pandas  # pyright: ignore[reportMissingImports]
 
     kind = d["k"]
     if kind == "Timestamp":
@@ -312,7 +327,7 @@ _DECODERS: dict[str, Callable[[Codec, dict[str, Any]], Any]] = {
     "time": lambda c, d: datetime.time.fromisoformat(d["v"]),
     "timedelta": lambda c, d: datetime.timedelta(*d["v"]),
     "keys": lambda c, d: dict.fromkeys(c.decode(d["v"])).keys(),
-    "values": lambda c, d: dict(enumerate(c.decode(d["v"]))).values(),
+    "values": lambda c, d: _values(c.decode(d["v"])),
     "items": lambda c, d: dict(c.decode(d["v"])).items(),
     "match": _unmatch,
     "pattern": lambda c, d: re.compile(c.decode(d["v"])[0], d["f"]),

@@ -12,7 +12,9 @@ CODE = "<candidate>"
 PREAMBLE = "<preamble>"
 MESSAGE = 2000
 """Longest message, in characters."""
-IMPORTABLE = frozenset("asyncio.exceptions configparser csv email.errors json.decoder queue sqlite3 zipfile".split())
+IMPORTABLE = frozenset(
+    "asyncio.exceptions configparser csv email.errors json.decoder queue sqlite3 zipfile".split()
+)
 """Modules that an exception's class may make the judge import."""
 FRAMES = 8
 """Frames kept at each end of a traceback."""
@@ -105,7 +107,9 @@ def describe_syntax(error: BaseException, code: str) -> dict[str, Any]:
     if isinstance(error, SyntaxError):
         found["line"] = error.lineno
         found["message"] = clip(str(error.msg))
-        found["traceback"] = clip(f"  line {error.lineno}\n    {(error.text or '').rstrip()}\n{found['type']}: {error.msg}")
+        found["traceback"] = clip(
+            f"  line {error.lineno}\n    {(error.text or '').rstrip()}\n{found['type']}: {error.msg}"
+        )
     return found
 
 

@@ -12,12 +12,14 @@ import types
 from typing import Any
 
 from . import inside_forms as forms
-from .inside_candidate import add_leavers, open_streams
 from .inside_failure import CODE, PREAMBLE, clip, describe, describe_syntax
 from .inside_harmless import is_harmless
+from .inside_modules import run_module
+from .inside_offer import offer_candidate_module
 from .inside_peer import CannotTravel, Gone, Peer
 from .inside_recorder import Recorder
 from .inside_rewrite import CHECK, RECORDER, free_names, note_asserts, rewrite
+from .inside_streams import add_leavers, open_streams
 from .inside_wire import Channel
 
 JOBS = 200
@@ -65,7 +67,11 @@ class Judge:
         self.harmless = is_harmless([t.tree for t in prepared.tests], self.job["preamble"])
         if not self.harmless:
             sys.modules[self.module.__name__] = self.module
-        wanted = [n for n in free_names([t.tree for t in prepared.tests if t.tree is not None]) if n != forms.PROGRAM]
+        wanted = [
+            n
+            for n in free_names([t.tree for t in prepared.tests if t.tree is not None])
+            if n != forms.PROGRAM
+        ]
         scripts = self._rewrite(prepared.tests)
         if prepared.loads:
             load = self._load()
@@ -73,7 +79,13 @@ class Judge:
                 return {**self.recorder.report(), "load": load}
             if self.entry and not self._known(self.entry):
                 what = f"the code defines no {self.entry!r}"
-                missing = {"type": "NameError", "kind": "error", "message": what, "line": None, "traceback": None}
+                missing = {
+                    "type": "NameError",
+                    "kind": "error",
+                    "message": what,
+                    "line": None,
+                    "traceback": None,
+                }
                 return {**self.recorder.report(), "load": missing}
         self._bind(wanted)
         self._run_tests(scripts)
@@ -174,7 +186,7 @@ class Judge:
         if self.entry and "candidate" not in self.names:
             self.names["candidate"] = self.names.get(self.entry)
         if not self.harmless:
-            forms.offer_candidate_module([t for t, _ in tests], self._attribute)
+            offer_candidate_module([t for t, _ in tests], self._attribute)
         for test, call_check in tests:
             if self.recorder.fatal:
                 return
@@ -187,13 +199,17 @@ class Judge:
         if self.peer is not None:
             self.peer.capture = test.captures
         if test.form == "doctest":
-            forms.run_doctest(test, self.names, self.recorder)
+            from .inside_doctests import run_doctest
+
+            run_doctest(test, self.names, self.recorder)
         elif test.form == "pytest":
-            forms.run_pytest(test, self.names, self.recorder)
+            from .inside_pytest import run_pytest
+
+            run_pytest(test, self.names, self.recorder)
         elif test.tree is not None:
             exec(compile(test.tree, "<tests>", "exec", dont_inherit=True), self.names)
             if test.form == "module":
-                forms.run_module(test, self.names, self.recorder)
+                run_module(test, self.names, self.recorder)
             elif call_check and self.entry:
                 self.names[CHECK](self.names[self.entry])
 

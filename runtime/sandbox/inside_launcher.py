@@ -37,7 +37,9 @@ def main(candidate_fd: int, judge_fd: int, text: str) -> None:
         warm(config["preload"])
     except BaseException as error:  # noqa: BLE001 - the host reports it
         for control in roles.values():
-            control.sendall(json.dumps({"failed": f"preload: {type(error).__name__}: {error}"}).encode() + b"\n")
+            control.sendall(
+                json.dumps({"failed": f"preload: {type(error).__name__}: {error}"}).encode() + b"\n"
+            )
         os._exit(1)
     os.environ.clear()
     config["readable"] = inside_paths.readable(config["packages"])
@@ -107,5 +109,3 @@ def _wait(host: int, children: list[int]) -> None:
         for fd in watched:
             poller.register(fd, select.POLLIN)
         poller.poll()
-
-

@@ -89,12 +89,14 @@ class Peer:
         """
         if self.gone:
             raise Gone(self.gone)
+        reply: dict[str, Any] = {}
         try:
             self._channel.send({"op": op, **fields})
             while True:
-                reply = self._channel.recv()
-                if not isinstance(reply, dict):
+                received = self._channel.recv()
+                if not isinstance(received, dict):
                     raise WireError("a reply that is no object")
+                reply = received
                 if "cb" not in reply:
                     break
                 self._channel.send(self._call_back(reply))
@@ -206,7 +208,9 @@ class Peer:
             return self.rebuild(data["e"])
         if kind == "coroutine":
             return self._await(number)
-        if name in ("generator", "map", "filter", "zip", "enumerate", "reversed") or name.endswith("iterator"):
+        if name in ("generator", "map", "filter", "zip", "enumerate", "reversed") or name.endswith(
+            "iterator"
+        ):
             return RemoteIterator(self, number)
         if kind == "module":
             if name in sys.stdlib_module_names:
@@ -242,7 +246,7 @@ class Peer:
         base = known or Exception
         if not own:
             return base
-        made = type(own, (base,), {"_remote_class_id": number})
+        made: Any = type(own, (base,), {"_remote_class_id": number})
         if number is not None:
             self._classes[number] = made
         return made

@@ -56,7 +56,9 @@ class Proxy:
         if isinstance(other, Proxy):
             if other._remote_id == self._remote_id:
                 return True
-            return self._special("__eq__", other) is True and self._special("__eq__", "a stranger") is not True
+            return (
+                self._special("__eq__", other) is True and self._special("__eq__", "a stranger") is not True
+            )
         plain = self._plain()
         return bool(plain) and plain[0] == other
 

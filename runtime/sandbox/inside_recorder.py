@@ -69,7 +69,10 @@ class Recorder:
             found = remote if isinstance(remote, dict) else describe(error, self._code)
             for key in ("line", "traceback", "kind"):
                 result[key] = found.get(key)
-            result["error_type"], result["message"] = str(found.get("type"))[:200], clip(str(found.get("message")))
+            result["error_type"], result["message"] = (
+                str(found.get("type"))[:200],
+                clip(str(found.get("message"))),
+            )
         self._noted = None
         self._keep_trace()
 
@@ -91,9 +94,9 @@ class Recorder:
     def _calls(self) -> dict[str, Any]:
         if self._peer is None or not self._peer.calls:
             return {}
-        last = len(self._peer.calls)
+        plain = [i for i, call in enumerate(self._peer.calls) if ".__" not in call[0]]
         try:
-            shown = [self._peer.arguments(i) for i in range(max(0, last - 3), last)]
+            shown = [self._peer.arguments(i) for i in plain[-3:]]
         except (Exception, CannotTravel):  # noqa: BLE001 - a value whose repr fails only costs the call's text
             return {}
         return {"call": clip("; ".join(shown), CALL)}

@@ -176,7 +176,11 @@ class _Asserts(ast.NodeTransformer):
             left, right = ast.Name("_gl_l", ast.Load()), ast.Name("_gl_r", ast.Load())
             first = [_assign("_gl_l", test.left), _assign("_gl_r", test.comparators[0])]
             holds: ast.expr = ast.Compare(left, test.ops, [right])
-            swap = isinstance(test.ops[0], ast.Eq) and _has_call(test.comparators[0]) and not _has_call(test.left)
+            swap = (
+                isinstance(test.ops[0], ast.Eq)
+                and _has_call(test.comparators[0])
+                and not _has_call(test.left)
+            )
             sides = [right, left] if swap else [left, right]
             note = _call("note", *sides, ast.Constant(symbol(test.ops[0])))
         else:

@@ -70,7 +70,7 @@ _PID = 0x7EADBEEF
 
 
 class _Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]  # noqa: RUF012
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
 
 
 def _step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
@@ -116,7 +116,15 @@ def build(machine: str) -> bytes:
         steps += _only_if(call[column] or 0, *_one_of((_PID,), 0))
     steps += _only_if(_PRCTL[column] or 0, *_one_of(_PRCTLS, 0))
     steps += _only_if(_IOCTL[column] or 0, *_one_of(_IOCTLS, 1))
-    asks = [_argument(2), _step(_EQUAL, 0, 1, 0), deny, _argument(2, high=True), _step(_EQUAL, 0, 1, 0), deny, allow]
+    asks = [
+        _argument(2),
+        _step(_EQUAL, 0, 1, 0),
+        deny,
+        _argument(2, high=True),
+        _step(_EQUAL, 0, 1, 0),
+        deny,
+        allow,
+    ]
     steps += _only_if(_PRLIMIT[column] or 0, *asks)
     return b"".join([*steps, deny])
 

@@ -50,7 +50,7 @@ class Server:
         """Set the isolation up, then serve until the host is gone."""
         try:
             if self.role == "judge":
-                self.judge = importlib.import_module(__package__ + ".inside_judge")
+                self.judge = importlib.import_module(".inside_judge", __package__)
             self.box = Box(self.config, self.role)
             self.box.enter()
         except Exception as error:  # noqa: BLE001 - the host reports it
@@ -59,7 +59,7 @@ class Server:
         wake_read, wake_write = os.pipe()
         os.set_blocking(wake_read, False)
         os.set_blocking(wake_write, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, _ignore)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         self._tell({"ready": True, "version": list(sys.version_info[:3])})
         poller = select.poll()
@@ -128,7 +128,9 @@ class Server:
                 inside_candidate.run(3)
         except BaseException as error:  # noqa: BLE001 - nothing may get back into the server's loop
             with contextlib.suppress(OSError):
-                self.control.sendall(json.dumps({"setup": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+                self.control.sendall(
+                    json.dumps({"setup": f"{type(error).__name__}: {error}"}).encode() + b"\n"
+                )
         finally:
             os._exit(71)
 
@@ -182,3 +184,7 @@ class Server:
             self._kill("wall")
         elif self.box.overfull():
             self._kill("disk")
+
+
+def _ignore(number: int, frame: object) -> None:
+    """Only to have the signal wake the poll."""

@@ -10,7 +10,14 @@ from pathlib import Path
 from ...errors import SandboxError
 
 PATHS = str(Path(__file__).resolve().parent / "inside_paths.py")
-_SYSTEM = ("/usr/lib", "/usr/share", "/System/Library", "/Library/Apple", "/private/var/db/timezone", "/dev/urandom")
+_SYSTEM = (
+    "/usr/lib",
+    "/usr/share",
+    "/System/Library",
+    "/Library/Apple",
+    "/private/var/db/timezone",
+    "/dev/urandom",
+)
 
 
 def profile(python: str, packages: bool, folder: str, boot: str) -> str:

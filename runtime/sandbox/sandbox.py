@@ -139,7 +139,9 @@ class Sandbox:
                 return verdict(raw, limits, tier=self.tier, mode=mode)
             except SandboxError as error:
                 failure = str(error)
-        return Execution("sandbox_error", error_type="SandboxError", message=failure, tier=self.tier, mode=mode)
+        return Execution(
+            "sandbox_error", error_type="SandboxError", message=failure, tier=self.tier, mode=mode
+        )
 
     async def arun(
         self,

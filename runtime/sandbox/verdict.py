@@ -20,7 +20,7 @@ def verdict(raw: RawRun, limits: Limits, *, tier: str, mode: str) -> Execution:
         SandboxError: If the judge, not the candidate, is what failed.
         TaskError: If a test is no Python.
     """
-    death = _death(raw, limits)
+    death: tuple[Outcome, str] | None = _death(raw, limits)
     report = raw.report
     if report is None:
         if raw.judge_late:
@@ -74,7 +74,13 @@ def _outcome(
     if death is not None and (fatal or not report or death[0] in ("output_limit", "timeout")):
         return death[0], _TYPES.get(death[0]), death[1], None, None
     if fatal:
-        return "early_exit", "SystemExit", "the candidate closed its connection before its tests were done", None, None
+        return (
+            "early_exit",
+            "SystemExit",
+            "the candidate closed its connection before its tests were done",
+            None,
+            None,
+        )
     if "results" not in report:
         raise SandboxError("the judge's report is empty")
     if not kinds:

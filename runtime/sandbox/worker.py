@@ -68,6 +68,7 @@ class Worker:
         )
         for other in theirs:
             other.close()
+        hello: dict[str, Any] = {}
         for role, control in self._controls.items():
             control.settimeout(START_S)
             try:
@@ -75,7 +76,9 @@ class Worker:
             except (OSError, ValueError) as error:
                 raise SandboxError(f"the sandbox's {role} server does not start: {error}") from None
             if "ready" not in hello:
-                raise SandboxError(f"the sandbox's {role} server does not start: {hello.get('failed', hello)}")
+                raise SandboxError(
+                    f"the sandbox's {role} server does not start: {hello.get('failed', hello)}"
+                )
             control.settimeout(None)
         self.version = tuple(hello["version"])
 

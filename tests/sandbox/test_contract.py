@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
 from greenloop.runtime.sandbox import Sandbox, probe
 from greenloop.testing.hostile import HOSTILE
 from greenloop.testing.sandbox_contract import SandboxContract
