@@ -63,7 +63,7 @@ class ChatServer:
         self._lock = threading.Lock()
         self._loading = threading.Lock()
         self._loaded = ""
-        self._server: _Server | None = None
+        self._server: BreakableServer | None = None
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = int(probe.getsockname()[1])
@@ -82,7 +82,7 @@ class ChatServer:
 
     def start(self) -> None:
         """Answer requests from now on."""
-        self._server = _Server(("127.0.0.1", self._port), _handler(self))
+        self._server = BreakableServer(("127.0.0.1", self._port), _handler(self))
         self._loaded = ""
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -115,7 +115,9 @@ class ChatServer:
                 self._under_way -= 1
 
 
-class _Server(ThreadingHTTPServer):
+class BreakableServer(ThreadingHTTPServer):
+    """A threaded server whose open connections can be broken off, as a crash would."""
+
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 128
@@ -125,11 +127,13 @@ class _Server(ThreadingHTTPServer):
         self.open_sockets: set[socket.socket] = set()
 
     def get_request(self) -> tuple[socket.socket, Any]:
+        """Take a connection in, and remember it."""
         connection, address = super().get_request()
         self.open_sockets.add(connection)
         return connection, address
 
     def break_off(self) -> None:
+        """Answer no more, and break what is open."""
         self.shutdown()
         self.server_close()
         for connection in list(self.open_sockets):

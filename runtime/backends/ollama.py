@@ -52,6 +52,12 @@ class OllamaBackend(LitellmBackend):
         """The digest that Ollama publishes for the model's name now."""
         return str(self._model()["digest"])
 
+    def forget(self) -> None:
+        """Ask the server anew for what it has: after a pull, say."""
+        with self._lock:
+            self._known = None
+            self._warm_until = 0.0
+
     def describe(self) -> ModelSpec:
         """The spec with what `/api/tags` and `/api/show` tell."""
         model = self._model()
@@ -87,10 +93,6 @@ class OllamaBackend(LitellmBackend):
         answer = super().ask(call)
         self._warm_until = time.monotonic() + _WARM_S
         return dataclasses.replace(answer, load_s=load_s)
-
-    def count_loaded(self) -> list[dict[str, Any]]:
-        """What Ollama has loaded now, with sizes: `/api/ps`."""
-        return self._tell("GET", "/api/ps").get("models") or []
 
     def _load(self) -> float:
         """Have the model loaded; the seconds that took."""
