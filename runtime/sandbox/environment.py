@@ -39,6 +39,11 @@ class Environment:
         """The interpreter's path."""
         return self.python or sys.executable
 
+    @property
+    def identity(self) -> str:
+        """What of the environment, beyond tier and version, can change how a program runs."""
+        return f"{self.executable if self.packages else ''}|{','.join(self.preload)}"
+
     def command(self, folder: str) -> list[str]:
         """How a worker's interpreter is started; three arguments follow."""
         python = [self.executable, "-I", *([] if self.packages else ["-S"]), BOOT]

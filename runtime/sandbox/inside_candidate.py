@@ -67,7 +67,7 @@ class Host:
         for i, argument in enumerate(self._arguments):
             if argument is value:
                 return {"t": "argument", "i": i}
-        if isinstance(value, _Callback):
+        if isinstance(value, Callback):
             return {"t": "callback", "id": value.number}
         handle: dict[str, Any] = {"t": "handle", "id": self._hold(value), "n": _name(value)}
         if isinstance(value, type):
@@ -93,7 +93,7 @@ class Host:
         if data.get("t") == "handle":
             return self._objects[data["id"]]
         if data.get("t") == "callback":
-            return _Callback(self, data["id"])
+            return Callback(self, data["id"])
         raise Unserialisable(f"unknown tag {data.get('t')!r}")
 
     def _failure(self, error: BaseException) -> dict[str, Any]:
@@ -120,6 +120,7 @@ class Host:
             self._answer(request)
 
     def _answer(self, request: dict[str, Any]) -> None:
+        reply: dict[str, Any]
         try:
             reply = getattr(self, "do_" + request["op"])(request)
         except Unserialisable as error:
@@ -290,23 +291,29 @@ class Host:
         return {"ok": self._codec.encode(captured.text)}
 
     def do_exec(self, request: dict[str, Any]) -> Any:
-        """Run a piece of code in the same names as the last one; return what it printed."""
+        """Run a piece of code in the same names as the last one; return what it printed and submitted."""
         self.code = request["code"]
-        self.names.update({k: self._codec.decode(v) for k, v in request["variables"].items()})
-        try:
-            body = _compile(self.code, CODE)
-        except _Compilation as error:
-            return {"exc": describe_syntax(error.args[0], self.code)}
+        self.names.update(self._codec.decode_names(request["variables"]))
+        self.names.update({name: Callback(self, name) for name in request["tools"]})
+
+        def submit(*a: Any, **k: Any) -> None:
+            """End this piece of code with an answer."""
+            _submit(request["fields"], a, k)
+
+        self.names["SUBMIT"] = submit
+        reply: dict[str, Any] = {"ok": True}
         with Capture() as captured:
             try:
-                exec(body, self.names)
+                exec(_compile(self.code, CODE), self.names)
+            except _Compilation as error:
+                reply = {"exc": describe_syntax(error.args[0], self.code)}
+            except Submitted as error:
+                reply["final"] = self._codec.encode(error.args[0])
             except BaseException as error:  # noqa: BLE001 - the code's own failure
-                failure = self._failure(error)
-                flush()
-                return {"exc": failure, "out": captured.read()}
-        return {"ok": captured.text}
+                reply = {"exc": self._failure(error)}
+        return {**reply, "out": captured.text}
 
-    def callback(self, number: int, a: tuple[Any, ...], k: dict[str, Any]) -> Any:
+    def callback(self, number: int | str, a: tuple[Any, ...], k: dict[str, Any]) -> Any:
         """Call a function of the judge; the judge may call back before it answers."""
         with self._lock:
             arguments = [self._codec.encode(v) for v in a]
@@ -329,15 +336,29 @@ class Host:
                 return self._codec.decode(request["ok"])
 
 
-class _Callback:
+class Callback:
     """A function of the judge, callable from the candidate: arguments and result are data."""
 
-    def __init__(self, host: Host, number: int) -> None:
+    def __init__(self, host: Host, number: int | str) -> None:
         self.number = number
         self._host = host
 
     def __call__(self, *a: Any, **k: Any) -> Any:
         return self._host.callback(self.number, a, k)
+
+
+class Submitted(BaseException):
+    """Carries what a piece of code submitted; nothing after the call is run."""
+
+
+def _submit(fields: list[str] | None, a: tuple[Any, ...], k: dict[str, Any]) -> None:
+    if fields is None:
+        if len(a) + len(k) != 1 and not (k and not a):
+            raise TypeError("SUBMIT takes one value")
+        raise Submitted(a[0] if a else k)
+    if (a and k) or (a and len(a) != len(fields)) or (k and set(k) != set(fields)) or not (a or k):
+        raise TypeError(f"SUBMIT takes {', '.join(fields)}")
+    raise Submitted(dict(zip(fields, a, strict=True)) if a else k)
 
 
 class _Compilation(Exception):

@@ -148,6 +148,16 @@ class Codec:
         array = encode_array(self, value)
         return self._export(value) if array is None else array
 
+    def decode_names(self, data: Any) -> dict[str, Any]:
+        """Keyword arguments: a plain object whose values are encoded.
+
+        Raises:
+            Unserialisable: If it is none.
+        """
+        if not isinstance(data, dict):
+            raise Unserialisable("malformed keyword arguments")
+        return {str(name): self.decode(value) for name, value in data.items()}
+
     def decode(self, data: Any) -> Any:
         """The value of JSON data.
 

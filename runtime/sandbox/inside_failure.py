@@ -60,7 +60,7 @@ def candidate_frames(trace: TracebackType | None, code: str) -> tuple[int | None
         return None, None
     shown = places
     if len(places) > 2 * FRAMES:
-        shown = places[:FRAMES] + [(0, f"... {len(places) - 2 * FRAMES} more frames ...")] + places[-FRAMES:]
+        shown = [*places[:FRAMES], (0, f"... {len(places) - 2 * FRAMES} more frames ..."), *places[-FRAMES:]]
     text: list[str] = []
     for line, name in shown:
         if line == 0:

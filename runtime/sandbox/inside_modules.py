@@ -56,7 +56,7 @@ def _run_case(text: str, node: ast.ClassDef, cls: Any, recorder: Recorder) -> No
     plain = unittest.TestCase.assertEqual
 
     def noted(self: Any, first: Any, second: Any, msg: Any = None) -> None:
-        if not first == second:
+        if first != second:
             recorder.note(first, second, "==")
         plain(self, first, second, msg)
 

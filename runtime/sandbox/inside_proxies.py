@@ -1,7 +1,8 @@
 """Stand-ins, in the judge, for what lives in the candidate: functions, classes, objects, iterators.
 
 What a test asks of them is forwarded. What decides is not: an object of the candidate's never equals plain data by its
-own word, and its class's `__eq__` is heard only between two of its own objects, and only where it tells a stranger apart.
+own word, and its class's `__eq__` is heard only between two of its own objects, and only where it tells a stranger
+apart.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
-import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import Any, Literal
 
 from ...errors import SandboxError
 from ..execution import Candidate, Execution, Limits
+from .cache import UNSTABLE, ExecutionStore, execution_key
 from .environment import Environment
 from .pool import Pool
 from .tiers import resolve_tier
@@ -33,6 +33,10 @@ class Sandbox:
         preload: Modules to import once per worker ("numpy"), so that candidates find them warm. Candidates may then
             import everything that is installed for the interpreter.
 
+        cache: Where executions are kept by content and found again; a Greenloop store, or anything with its two
+            methods. None runs everything anew. Timeouts, crashes, early ends of memory and sandbox errors are not
+            kept: they can be the machine's doing.
+
     Raises:
         SandboxError: If no isolation works here, or the one named does not.
 
@@ -48,6 +52,8 @@ class Sandbox:
         tier: str | None = None,
         python: str | os.PathLike[str] | None = None,
         preload: Sequence[str] = (),
+        *,
+        cache: ExecutionStore | None = None,
     ) -> None:
         self._workers = workers if workers is not None else max(1, os.cpu_count() or 1)
         if self._workers < 1:
@@ -58,6 +64,7 @@ class Sandbox:
             preload=tuple(preload),
             packages=python is not None or bool(preload),
         )
+        self._cache = cache
         self._pool = Pool(self._environment, self._workers)
         self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
@@ -106,6 +113,21 @@ class Sandbox:
         limits = limits or Limits()
         if not candidate.code.strip():
             return Execution("no_code", message="there is no code", tests_total=len(tests), tier=self.tier)
+        key = ""
+        if self._cache is not None:
+            setting = f"{self._environment.identity}|{mode}|{trace}|{stdin}"
+            key = execution_key(candidate, tests, limits, self.tier, self.python_version, setting)
+            stored = self._cache.execution(key)
+            if stored is not None:
+                return Execution.from_json(stored)
+        execution = self._judge(candidate, tests, limits, trace, stdin, mode)
+        if self._cache is not None and execution.outcome not in UNSTABLE:
+            self._cache.put_execution(key, execution.to_json())
+        return execution
+
+    def _judge(
+        self, candidate: Candidate, tests: Sequence[str], limits: Limits, trace: bool, stdin: str, mode: Mode
+    ) -> Execution:
         job: dict[str, Any] = {
             "code": candidate.code,
             "preamble": candidate.preamble,
@@ -179,7 +201,8 @@ class Sandbox:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Sandbox(workers={self._workers}, tier={self.tier!r}, python={self._environment.python or sys.executable!r})"
+        python = self._environment.executable
+        return f"Sandbox(workers={self._workers}, tier={self.tier!r}, python={python!r})"
 
 
 _default: Sandbox | None = None

@@ -24,7 +24,8 @@ def verdict(raw: RawRun, limits: Limits, *, tier: str, mode: str) -> Execution:
     report = raw.report
     if report is None:
         if raw.judge_late:
-            death, report = ("timeout", f"the tests took longer than {limits.wall_s:g} s"), {}
+            report = dict[str, Any]()
+            death = ("timeout", f"the tests took longer than {limits.wall_s:g} s")
         elif death is not None and (mode == "together" or death[0] in ("timeout", "output_limit")):
             report = {}
         else:

@@ -154,14 +154,34 @@ class Worker:
         except (OSError, ValueError) as error:
             raise SandboxError(f"the sandbox's judge server is gone: {error}") from None
 
-    def _start_child(self, role: str, limits: Limits | None, fds: list[int], *, together: bool) -> None:
+    def start_session(self, limits: Limits) -> socket.socket:
+        """Start a candidate that stays, and return the connection to it; the worker is of no other use then.
+
+        Raises:
+            SandboxError: If the server is gone.
+        """
+        ours, theirs = socket.socketpair()
+        null = os.open(os.devnull, os.O_RDWR)
+        try:
+            self._start_child("candidate", limits, [null, theirs.fileno()], together=False, stays=True)
+        except OSError as error:
+            ours.close()
+            raise SandboxError(f"the sandbox's server is gone: {error}") from None
+        finally:
+            os.close(null)
+            theirs.close()
+        return ours
+
+    def _start_child(
+        self, role: str, limits: Limits | None, fds: list[int], *, together: bool = False, stays: bool = False
+    ) -> None:
         message = {
             "do": "run",
             "fds": len(fds),
             "together": together,
             "idle": limits is not None,
-            "wall_s": limits.wall_s if limits else 0,
-            "cpu_s": limits.cpu_s if limits else 0,
+            "wall_s": limits.wall_s if limits and not stays else 0,
+            "cpu_s": limits.cpu_s if limits and not stays else 0,
             "memory_mb": limits.memory_mb if limits else JUDGE_MB,
         }
         socket.send_fds(self._controls[role], [json.dumps(message).encode() + b"\n"], fds)
