@@ -23,12 +23,14 @@ _HOMES = {
     "Attempt": "runtime.attempt",
     "Budget": "runtime.budget",
     "Choice": "modules.knobs",
+    "Critique": "modules.critique",
     "Evidence": "evals.evidence",
     "Execute": "modules.execute",
     "Execution": "runtime.execution",
     "Figure": "evals.figures",
     "Float": "modules.knobs",
     "Generate": "modules.generate",
+    "GenerateCritiqueRefine": "modules.critique",
     "GenerateExecuteRefine": "modules.programs",
     "GreenloopError": "errors",
     "Int": "modules.knobs",
@@ -38,6 +40,7 @@ _HOMES = {
     "Program": "modules.program",
     "Refine": "modules.refine",
     "Resample": "modules.programs",
+    "Route": "modules.route",
     "Task": "runtime.task",
     "Trajectory": "runtime.attempt",
     "check": "evals.check",
@@ -56,12 +59,14 @@ __all__ = [
     "Attempt",
     "Budget",
     "Choice",
+    "Critique",
     "Evidence",
     "Execute",
     "Execution",
     "Figure",
     "Float",
     "Generate",
+    "GenerateCritiqueRefine",
     "GenerateExecuteRefine",
     "GreenloopError",
     "Int",
@@ -71,6 +76,7 @@ __all__ = [
     "Program",
     "Refine",
     "Resample",
+    "Route",
     "Task",
     "Trajectory",
     "check",
@@ -96,12 +102,14 @@ if TYPE_CHECKING:
     from .evals.split import split
     from .evals.tasks import load_tasks
     from .optimizers.artifact import export, load
+    from .modules.critique import Critique, GenerateCritiqueRefine
     from .modules.execute import Execute
     from .modules.generate import Generate
     from .modules.knobs import Choice, Float, Int, knobs
     from .modules.program import Program
     from .modules.programs import GenerateExecuteRefine, Resample
     from .modules.refine import Refine
+    from .modules.route import Route
     from .optimizers.tuner import OptunaTuner
     from .runtime.attempt import Attempt, Trajectory
     from .runtime.budget import Budget

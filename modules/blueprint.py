@@ -14,14 +14,31 @@ import dspy
 from dspy.predict.parameter import Parameter
 
 from ..errors import ExportError, ProgramError
+from .critique import Critique, GenerateCritiqueRefine
 from .execute import Execute
 from .generate import Generate
 from .knobs import Setting, from_state, settings
+from .paper import PaperCritique, PaperExecute, PaperGenerate, PaperRefine
 from .programs import GenerateExecuteRefine, Resample
 from .refine import Refine
+from .route import Route
 
 READY_MADE: dict[str, type[dspy.Module]] = {
-    cls.__name__: cls for cls in (Generate, Execute, Refine, GenerateExecuteRefine, Resample)
+    cls.__name__: cls
+    for cls in (
+        Generate,
+        Execute,
+        Refine,
+        Critique,
+        GenerateExecuteRefine,
+        GenerateCritiqueRefine,
+        Resample,
+        Route,
+        PaperGenerate,
+        PaperExecute,
+        PaperRefine,
+        PaperCritique,
+    )
 }
 
 
