@@ -7,12 +7,13 @@ import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
+import dspy
 import typer
 from rich.console import Console
 
-from ..errors import TaskError, UsageError
+from ..errors import GreenloopError, TaskError, UsageError
 from ..runtime.budget import Meter
 from ..runtime.run import Session, session
 from ..runtime.task import Task
@@ -85,6 +86,32 @@ def read_tasks(name: str, data: Path | None, limit: int | None) -> list[Task]:
     if not tasks:
         raise TaskError(f"{name} holds no tasks")
     return tasks[:limit]
+
+
+def check_models(program: dspy.Module) -> None:
+    """Ask every model that the program may use whether it is there, before anything is spent.
+
+    Raises:
+        GreenloopError: One is not; a line for each problem, all at once.
+    """
+    from ..modules.knobs import Choice, settings
+    from ..runtime.language_model import language_model
+    from ..runtime.preflight import preflight
+
+    used: list[Any] = []
+    for path, one in settings(program).items():
+        if path.split(".")[-1] == "model":
+            used += one.options if isinstance(one, Choice) else [one.value] if one.value else []
+    models = list({id(m) if not isinstance(m, str) else m: m for m in used}.values())
+    problems = preflight(models)
+    if not problems:
+        return
+    for model in models:
+        try:
+            cast("Any", language_model(model).engine).describe()
+        except GreenloopError as first:
+            raise type(first)("\n".join(problems)) from first
+    raise UsageError("\n".join(problems))
 
 
 def print_json(data: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ from .common import (
     ModelOption,
     SeedOption,
     StoreOption,
+    check_models,
     command_session,
     err,
     out,
@@ -72,6 +73,7 @@ def demo(
             "A 135M model shows the machinery; greenloop demo --model ollama:qwen2.5-coder:3b shows the worth.",
             as_json,
         )
+    check_models(single(model=model))
     with command_session(store, seed) as session:
         figures, answered = _compare(model, tasks, session, concurrency)
         paid = session.meter.paid

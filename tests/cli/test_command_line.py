@@ -184,7 +184,7 @@ def test_a_mistake_is_one_line_exit_code_2_and_writes_nothing(mistake: str, tmp_
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("", "empty"), ("{", "line 1"), ('{"task_id": "a", "prompt": 3}\n', "prompt"), ("\x00\xff", "line 1")],
+    [("", "no task"), ("{", "mine.jsonl:1:"), ('{"task_id": "a", "prompt": 3}\n', "prompt"), ("\x00\xff", "mine.jsonl:1:")],
 )
 def test_a_malformed_task_file_names_file_and_line(content: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
