@@ -88,7 +88,8 @@ def power(
     Raises:
         UsageError: A number outside its range, or a difference that leads beyond 100 %.
 
-    Source: exact McNemar by summing over the discordant tasks; else the noncentral t over task means; the setting follows Miller, arXiv 2411.00640.
+    Source: exact McNemar by summing over the discordant tasks; else the noncentral t over
+    task means; the setting follows Miller, arXiv 2411.00640.
 
     Example:
         >>> result = power(3, tasks=164, replicates=5, rate=0.8)
@@ -105,6 +106,7 @@ def power(
     scale = 1 / correlation - 1
     quantiles = (np.arange(_GRID) + 0.5) / _GRID
     chances = np.asarray(stats.beta.ppf(quantiles, rate * scale, (1 - rate) * scale), dtype=np.float64)
+    chances = np.clip(chances, 1e-12, 1 - 1e-12)  # so that any task can be shifted to any chance
     plan = _Plan(chances, tasks, replicates, alpha)
     return Power(
         difference_points=difference_points,

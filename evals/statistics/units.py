@@ -13,6 +13,8 @@ from ...errors import UsageError
 Outcomes = Mapping[str, Sequence[float]]
 """Task id → the outcomes of its replicates, each in [0, 1]; booleans are welcome."""
 
+_BINARY = frozenset((0, 1))
+
 
 def task_means(outcomes: Outcomes) -> NDArray[np.float64]:
     """Each task's mean over its replicates, in the mapping's order.
@@ -26,10 +28,11 @@ def task_means(outcomes: Outcomes) -> NDArray[np.float64]:
     for task_id, replicates in outcomes.items():
         if len(replicates) == 0:
             raise UsageError(f"task {task_id!r} has no replicate; leave it out or score it")
-        for value in replicates:
-            if not 0.0 <= float(value) <= 1.0:
-                raise UsageError(f"task {task_id!r} has the outcome {value!r}; outcomes lie in [0, 1]")
-        means.append(math.fsum(map(float, replicates)) / len(replicates))
+        if not _BINARY.issuperset(replicates):
+            for value in replicates:
+                if not 0.0 <= float(value) <= 1.0:
+                    raise UsageError(f"task {task_id!r} has the outcome {value!r}; outcomes lie in [0, 1]")
+        means.append(math.fsum(replicates) / len(replicates))
     return np.asarray(means, dtype=np.float64)
 
 
@@ -40,7 +43,7 @@ def replicates_per_task(outcomes: Outcomes) -> float:
 
 def all_binary(outcomes: Outcomes) -> bool:
     """Whether every outcome is 0 or 1."""
-    return all(float(value) in (0.0, 1.0) for values in outcomes.values() for value in values)
+    return all(map(_BINARY.issuperset, outcomes.values()))
 
 
 def task_differences(a: Outcomes, b: Outcomes) -> NDArray[np.float64]:

@@ -104,18 +104,18 @@ def test_five_replicates_cover(n: int, rate: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [30, 60, 100, 164])
-@pytest.mark.parametrize("rate", [0.1, 0.3, 0.5, 0.85, 0.9])
+@pytest.mark.parametrize("n", [30, 60, 164])
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.85])
 @pytest.mark.parametrize("correlation", [0.3, 0.67])
 def test_nominal_95_covers_93_to_97_between_10_and_90_percent(
     n: int, rate: float, correlation: float
 ) -> None:
-    assert 0.93 - 0.005 <= covered(n, 5, rate, correlation, 3_000, seed=7) <= 0.97 + 0.005
+    assert 0.93 - 0.005 <= covered(n, 5, rate, correlation, 2_000, seed=7) <= 0.97 + 0.005
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [30, 60, 164])
-@pytest.mark.parametrize("rate", [0.02, 0.05, 0.95, 0.98])
+@pytest.mark.parametrize("rate", [0.02, 0.95])
 def test_extreme_rates_err_on_the_wide_side(n: int, rate: float) -> None:
     assert 0.925 <= covered(n, 5, rate, 0.67, 2_000, seed=11) <= 0.985
 

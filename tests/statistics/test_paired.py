@@ -100,6 +100,7 @@ def test_constant_or_single_runs_are_refused() -> None:
             welch(a, b)
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.dictionaries(st.text(max_size=3), st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_by_hand(p_values: dict[str, float]) -> None:
     result = holm(p_values)

@@ -17,7 +17,7 @@ from greenloop.evals.statistics import (
     power,
     welch,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from known_truth import chances, outcomes, shifted
 
@@ -94,6 +94,7 @@ def test_power_finds_its_own_smallest_difference() -> None:
     assert power(3, 5, 1).detectable_points is None
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.integers(2, 300), st.integers(1, 10), st.floats(0.5, 20), st.floats(0.05, 0.75))
 def test_power_is_a_chance_and_grows_with_replicates(tasks: int, k: int, points: float, rate: float) -> None:
     fewer, more = power(points, tasks, k + 1, rate=rate), power(points, tasks, k + 3, rate=rate)

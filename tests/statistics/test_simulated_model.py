@@ -178,7 +178,7 @@ def test_behind_a_real_loop_every_class_is_what_the_sandbox_finds() -> None:
     assert "SIMULATED" in scores.figure().line()
     rows = []
     for item in scores.items:
-        claimed = [a.answer.split("simulated: ")[1].split('"')[0] for a in item.trajectory.attempts]
+        claimed = [a.code.split("simulated: ")[1].split('"')[0] for a in item.trajectory.attempts]
         found = [
             error_class(a.execution.outcome, a.execution.error_type)
             for a in item.trajectory.attempts
