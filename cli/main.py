@@ -32,6 +32,8 @@ COMMANDS = {
 }
 """Command to its module and function; a command imports its own module only."""
 
+_INTERRUPTED = 130  # typer makes this exit code of a Ctrl-C by itself
+
 
 def make_app(only: str | None = None) -> typer.Typer:
     """The command line with all its commands, or with one of them."""
@@ -69,12 +71,13 @@ def main(arguments: list[str] | None = None) -> None:
         done = make_app(argv[0] if argv and argv[0] in COMMANDS else None)(args=argv, standalone_mode=False)
         code = done if isinstance(done, int) else 0
     except (KeyboardInterrupt, typer.Abort):
-        err.print(escape(f"stopped; {resume_hint(argv)}"), soft_wrap=True)
-        code = 130
+        code = _INTERRUPTED
     except GreenloopError as error:
         code = _tell(error, argv)
     except TyperException as error:
         code = _option_error(error)
+    if code == _INTERRUPTED:
+        err.print(escape(f"stopped; {resume_hint(argv)}"), soft_wrap=True)
     sys.stdout.flush()
     sys.exit(code)
 
