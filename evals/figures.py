@@ -136,7 +136,7 @@ class Figure(BaseModel):
         """The figure in one line for a person."""
         runs = "1 replicate" if self.replicates == 1 else f"{self.replicates} replicates"
         return (
-            f"{self.solved:g}/{self.n} solved ({100 * self.rate:.0f} %, {100 * self.level:.0f} % interval"
+            f"{round(self.solved, 1):g}/{self.n} solved ({100 * self.rate:.0f} %, {100 * self.level:.0f} % interval"
             f" {100 * self.interval[0]:.0f}–{100 * self.interval[1]:.0f} %), {runs}, {self.model_calls:,} calls,"
             f" {self.tokens_in + self.tokens_out:,} tokens, {self.model_seconds:.0f} model s, {self.steering} steering,"
             f" sandbox {self.tier}" + (", SIMULATED model" if self.simulated else "")
@@ -155,6 +155,8 @@ class Comparison(BaseModel):
         level: Nominal coverage.
         p: p value of a permutation test over tasks, two-sided.
         verdict: "better than …", "worse than …", or "not shown better than …".
+        p_adjusted: p adjusted over the family of comparisons that were made (`in_one_family`); the verdict is by it
+            where it is given. None for a comparison that stands alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -167,6 +169,7 @@ class Comparison(BaseModel):
     level: float
     p: float
     verdict: str
+    p_adjusted: float | None = None
 
     @classmethod
     def paired(
@@ -192,10 +195,6 @@ class Comparison(BaseModel):
         from .statistics import paired_difference
 
         difference = paired_difference(dict(outcomes), dict(others), level, rng=seed)
-        significant = difference.p < 1 - level
-        word = "not shown better than"
-        if significant:
-            word = "better than" if difference.difference > 0 else "worse than"
         return cls(
             name=name,
             other=other,
@@ -204,12 +203,47 @@ class Comparison(BaseModel):
             interval=(100 * difference.low, 100 * difference.high),
             level=level,
             p=difference.p,
-            verdict=f"{name} is {word} {other}",
+            verdict=_verdict(name, other, difference.difference, difference.p, level),
         )
 
     def line(self) -> str:
         """The comparison in one line for a person."""
+        adjusted = "" if self.p_adjusted is None else f", {_p(self.p_adjusted)} after Holm"
         return (
             f"{self.points:+.1f} points ({100 * self.level:.0f} % interval {self.interval[0]:+.1f} to"
-            f" {self.interval[1]:+.1f}, p = {self.p:.3f}, {self.n} tasks): {self.verdict}"
+            f" {self.interval[1]:+.1f}, {_p(self.p)}{adjusted}, {self.n} tasks): {self.verdict}"
         )
+
+
+def in_one_family(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
+    """The same comparisons with Holm-adjusted p values, and verdicts that go by them.
+
+    Args:
+        comparisons: Every comparison that was made to answer one question, by any name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    from .statistics import holm
+
+    adjusted = holm({name: comparison.p for name, comparison in comparisons.items()}).adjusted
+    return {
+        name: one.model_copy(
+            update={
+                "p_adjusted": adjusted[name],
+                "verdict": _verdict(one.name, one.other, one.points, adjusted[name], one.level),
+            }
+        )
+        for name, one in comparisons.items()
+    }
+
+
+def _verdict(name: str, other: str, difference: float, p: float, level: float) -> str:
+    word = "not shown better than"
+    if p < 1 - level:
+        word = "better than" if difference > 0 else "worse than"
+    return f"{name} is {word} {other}"
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
