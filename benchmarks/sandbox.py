@@ -24,8 +24,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-sys.path[0:1] = [str(Path(__file__).resolve().parent)]
 import sandbox_baselines as baselines
+
 from greenloop.runtime.execution import Candidate, Limits
 from greenloop.runtime.sandbox import Sandbox, probe
 from greenloop.testing.hostile import HOSTILE
@@ -120,7 +120,8 @@ def table(count: int, rounds: int, packages: bool) -> None:
     for name in ways:
         one, two = best[name, 1], best[name, 2]
         print(
-            f"{name:44} {count / one:10.0f} {one / count * 1e3:7.2f} {count / two:12.0f} {one / two:8.2f} {spent[name] / count * 1e3:13.2f}"
+            f"{name:44} {count / one:10.0f} {one / count * 1e3:7.2f} {count / two:12.0f} {one / two:8.2f}"
+            f" {spent[name] / count * 1e3:13.2f}"
         )
     ours = f"greenloop, tier {default}"
     names = list(ways)
@@ -191,7 +192,8 @@ import json, sys, time, urllib.request
 from greenloop.runtime.backends.embedded import EmbeddedServer, ServerSettings, embedded_model_path
 server = EmbeddedServer(ServerSettings(embedded_model_path(), 1, 1024, int(sys.argv[1]), False))
 def decode(n):
-    body = json.dumps({"prompt": "Once upon a time", "n_predict": n, "ignore_eos": True, "cache_prompt": False}).encode()
+    asked = {"prompt": "Once upon a time", "n_predict": n, "ignore_eos": True, "cache_prompt": False}
+    body = json.dumps(asked).encode()
     head = {"Content-Type": "application/json", "Authorization": "Bearer " + server.key}
     request = urllib.request.Request(server.url + "/completion", body, head)
     with urllib.request.urlopen(request) as answer:
@@ -214,7 +216,8 @@ def beside_a_model(tokens: int, rounds: int) -> None:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             if process.stdout.readline().strip() != "ready":
                 print("beside a decoding model: the embedded model is not there")
@@ -243,7 +246,8 @@ def beside_a_model(tokens: int, rounds: int) -> None:
 
 
 def _decode(process: subprocess.Popen[str], tokens: int) -> float:
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     process.stdin.write(f"{tokens}\n")
     process.stdin.flush()
     return float(process.stdout.readline())
@@ -278,8 +282,9 @@ def soak(count: int) -> None:
                     return
                 if number % 10 == 9:
                     attack = attacks[number // 10 % len(attacks)]
+                    code = attack.code.replace("{{", "{").replace("}}", "}")
                     found = sandbox.run(
-                        Candidate(attack.code, "solve", attack.preamble), attack.tests, attack.limits
+                        Candidate(code, "solve", attack.preamble), attack.tests, attack.limits
                     )
                     right = found.outcome in attack.outcomes
                     name = attack.name

@@ -171,8 +171,8 @@ class BareFork:
 
 def fork_server() -> None:
     """The other end of `BareFork`: the same standard modules warm as in the sandbox's workers."""
-    names = "abc bisect cmath collections copy dataclasses datetime decimal enum fractions functools heapq itertools math "
-    for name in (names + "operator random re statistics string struct textwrap typing").split():
+    names = "abc bisect cmath collections copy dataclasses datetime decimal enum fractions functools heapq itertools"
+    for name in (names + " math operator random re statistics string struct textwrap typing").split():
         importlib.import_module(name)
     for line in sys.stdin:
         program = json.loads(line)

@@ -6,6 +6,7 @@ Everything here runs in the candidate's own process and may be tampered with by 
 from __future__ import annotations
 
 import builtins
+import gc
 import os
 import sys
 import threading
@@ -15,7 +16,7 @@ from typing import Any
 
 from .inside_codec import Codec, Unserialisable
 from .inside_failure import CODE, PREAMBLE, describe, describe_syntax
-from .inside_streams import Capture, add_leavers, flush, open_streams, set_stdin
+from .inside_streams import Capture, flush, set_stdin
 from .inside_trace import Tracer
 from .inside_wire import Channel, FrameTooLarge, WireClosed
 
@@ -142,14 +143,15 @@ class Host:
         self.code, self.preamble = request["code"], request["preamble"]
         self.module = types.ModuleType(request.get("name", "__main__"))
         sys.modules[self.module.__name__] = self.module
-        set_stdin(request.get("stdin", ""))
+        if request["stdin"]:
+            set_stdin(request["stdin"])
         if request.get("trace"):
             self.tracer = Tracer(request["trace"])
         try:
             self._define()
         except _Compilation as error:
             return {"exc": describe_syntax(error.args[0], self.code)}
-        return {"ok": True}
+        return self.do_names(request)
 
     def _define(self) -> None:
         if self.preamble:
@@ -379,8 +381,7 @@ def _name(value: Any) -> str:
 
 def run(channel_fd: int) -> None:
     """Serve one judge, then leave without running what the candidate left behind for the exit."""
-    add_leavers()
-    open_streams()
+    gc.enable()
     try:
         channel = Channel(channel_fd)
         channel.send({"hello": True})

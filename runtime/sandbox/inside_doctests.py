@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import doctest
 import io
 import sys
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
 
 def run_doctest(test: Test, names: dict[str, Any], recorder: Recorder) -> None:
     """Every example that expects something is a unit; the others prepare it."""
+    import doctest
+
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
     parsed = doctest.DocTestParser().get_doctest(test.text, names, "doctest", None, 0)
     expecting = [e for e in parsed.examples if e.want or e.exc_msg is not None]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .inside_rewrite import CHECK
+from .inside_survey import Survey, survey
 
 PROGRAM = "run_program"
 
@@ -19,6 +20,7 @@ class Test:
     text: str
     form: str
     tree: ast.Module | None = None
+    survey: Survey = field(default_factory=Survey)
 
     @property
     def captures(self) -> bool:
@@ -76,17 +78,17 @@ def _form(text: str) -> Test:
         raise SyntaxError(str(error)) from None
     if _only_docstring(tree) and ">>>" in text:
         return Test(ast.get_docstring(tree) or "", "doctest")
-    imports = {a.name.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
-    imports |= {(n.module or "").partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+    found = survey(tree)
+    imports = {name.partition(".")[0] for name in found.imports}
     functions = [n for n in _all_tests(tree) if isinstance(n, ast.FunctionDef)]
     if "pytest" in imports or any(_needs_fixture(f) for f in functions):
-        return Test(text, "pytest", tree)
+        return Test(text, "pytest", tree, found)
     if functions or cases(tree):
         called = {n.func.id for s in tree.body if isinstance(s, ast.Expr) for n in ast.walk(s)
                   if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}  # fmt: skip
         if not called & {f.name for f in functions}:
-            return Test(text, "module", tree)
-    return Test(text, "script", tree)
+            return Test(text, "module", tree, found)
+    return Test(text, "script", tree, found)
 
 
 def _only_docstring(tree: ast.Module) -> bool:
@@ -119,7 +121,7 @@ def _needs_fixture(function: ast.FunctionDef) -> bool:
 
 
 def _together(test: Test, entry: str) -> str:
-    if test.tree is None:
+    if test.tree is None or not (test.survey.classes or "patch" in test.text):
         return ""
     own = {n.name for n in ast.walk(test.tree) if isinstance(n, ast.ClassDef)}
     imported = {(a.asname or a.name).partition(".")[0] for n in ast.walk(test.tree)

@@ -12,14 +12,15 @@ import types
 from typing import Any
 
 from . import inside_forms as forms
+from .inside_doctests import run_doctest
 from .inside_failure import CODE, PREAMBLE, clip, describe, describe_syntax
-from .inside_harmless import is_harmless
 from .inside_modules import run_module
 from .inside_offer import offer_candidate_module
 from .inside_peer import CannotTravel, Gone, Peer
+from .inside_pytest import run_pytest
 from .inside_recorder import Recorder
 from .inside_rewrite import CHECK, RECORDER, free_names, note_asserts, rewrite
-from .inside_streams import add_leavers, open_streams
+from .inside_survey import is_harmless
 from .inside_wire import Channel
 
 JOBS = 200
@@ -64,20 +65,19 @@ class Judge:
             return {"bad_tests": f"a test is no Python: {error.msg} in line {error.lineno}"}
         if self.peer is not None and prepared.needs_together:
             return {"needs_together": prepared.needs_together}
-        self.harmless = is_harmless([t.tree for t in prepared.tests], self.job["preamble"])
+        self.harmless = is_harmless(self.job["preamble"]) and all(
+            t.tree is not None and t.survey.harmless for t in prepared.tests
+        )
         if not self.harmless:
             sys.modules[self.module.__name__] = self.module
-        wanted = [
-            n
-            for n in free_names([t.tree for t in prepared.tests if t.tree is not None])
-            if n != forms.PROGRAM
-        ]
+        surveyed = [(t.tree, t.survey.reads) for t in prepared.tests if t.tree is not None]
+        wanted = [n for n in free_names(surveyed) if n != forms.PROGRAM]
         scripts = self._rewrite(prepared.tests)
         if prepared.loads:
-            load = self._load()
+            load = self._load(wanted)
             if load is not None:
                 return {**self.recorder.report(), "load": load}
-            if self.entry and not self._known(self.entry):
+            if self.entry and self.entry not in self.names:
                 what = f"the code defines no {self.entry!r}"
                 missing = {
                     "type": "NameError",
@@ -87,7 +87,6 @@ class Judge:
                     "traceback": None,
                 }
                 return {**self.recorder.report(), "load": missing}
-        self._bind(wanted)
         self._run_tests(scripts)
         if self.job["trace"] and not self.recorder.fatal:
             self.recorder.last_trace()
@@ -95,19 +94,20 @@ class Judge:
 
     # -- the candidate's code ------------------------------------------------------------------------
 
-    def _load(self) -> dict[str, Any] | None:
+    def _load(self, wanted: list[str]) -> dict[str, Any] | None:
         job = self.job
         self._run_preamble()
         if self.peer is None:
             return self._load_here()
         fields = {k: job[k] for k in ("code", "preamble", "trace", "stdin")}
         try:
-            self.peer.request("load", **fields)
+            found = self.peer.load(fields, [self.entry, *self._asked(wanted)])
         except (Gone, CannotTravel):
             raise
         except BaseException as error:  # noqa: BLE001 - the candidate's own failure
             self._trace_of_load()
             return getattr(error, "_remote", None) or describe(error, "")
+        self.names.update(found)
         return None
 
     def _trace_of_load(self) -> None:
@@ -136,22 +136,16 @@ class Judge:
             return describe(error, job["code"])
         return None
 
-    def _known(self, name: str) -> bool:
-        if self.peer is None:
-            return name in self.names
-        found = self.peer.names([name])
-        self.names.update(found)
-        return name in found
+    def _asked(self, wanted: list[str]) -> list[str]:
+        """Which names the tests get from the candidate: never in place of a builtin, an import or a helper of the task.
 
-    def _bind(self, wanted: list[str]) -> None:
-        """Give the tests the candidate's names, never in place of a builtin, an import or the task's own helper."""
-        if self.peer is None:
-            return
+        Classes of the task's own are taken from the candidate, whose objects are instances of them.
+        """
         own = self.module.__name__
         classes = [n for n, v in self.names.items() if isinstance(v, type) and v.__module__ == own]
         ask: list[str] = []
         for name in wanted:
-            if name in self.names:
+            if name in self.names or name == self.entry:
                 continue
             module = ALIASES.get(name, name)
             if module in sys.stdlib_module_names or name in ALIASES:
@@ -159,8 +153,7 @@ class Judge:
                     self.names[name] = __import__(module)
                     continue
             ask.append(name)
-        if ask or classes:
-            self.names.update(self.peer.names([n for n in [*ask, *classes] if n != self.entry]))
+        return [*ask, *(n for n in classes if n != self.entry)]
 
     # -- the tests -------------------------------------------------------------------------------------
 
@@ -199,12 +192,8 @@ class Judge:
         if self.peer is not None:
             self.peer.capture = test.captures
         if test.form == "doctest":
-            from .inside_doctests import run_doctest
-
             run_doctest(test, self.names, self.recorder)
         elif test.form == "pytest":
-            from .inside_pytest import run_pytest
-
             run_pytest(test, self.names, self.recorder)
         elif test.tree is not None:
             exec(compile(test.tree, "<tests>", "exec", dont_inherit=True), self.names)
@@ -240,7 +229,6 @@ def serve(job_fd: int) -> None:
     A job comes as a frame with the descriptor of the connection to its candidate. A judge is used again only where
     the tests cannot have changed it; its report says whether it leaves.
     """
-    open_streams()
     gc.enable()
     host = Channel(job_fd)
     connection = socket.socket(fileno=job_fd)
@@ -263,8 +251,7 @@ def serve(job_fd: int) -> None:
 
 def run_together(job_fd: int) -> None:
     """Run one candidate and its tests in this process, then leave."""
-    open_streams()
-    add_leavers()
+    gc.enable()
     host = Channel(job_fd)
     host.send(Judge(host.recv(), None).run())
     os._exit(0)

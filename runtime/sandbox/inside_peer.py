@@ -149,7 +149,13 @@ class Peer:
 
     def names(self, wanted: list[str]) -> dict[str, Any]:
         """Those of the wanted names that the candidate defines, as values or proxies."""
-        found = self.request("names", names=wanted)["ok"]
+        return self._named(self.request("names", names=wanted)["ok"], wanted)
+
+    def load(self, fields: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
+        """Have the candidate define its code; those of the wanted names that it defines then."""
+        return self._named(self.request("load", names=wanted, **fields)["ok"], wanted)
+
+    def _named(self, found: Any, wanted: list[str]) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise CannotTravel("malformed reply", by_test=False)
         return {n: self._codec_decode(found[n]) for n in wanted if n in found}

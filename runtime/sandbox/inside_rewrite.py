@@ -9,7 +9,10 @@ from __future__ import annotations
 import ast
 import builtins
 from dataclasses import dataclass, field
+from typing import Any
 
+_AT: Any = {"lineno": 1, "col_offset": 0, "end_lineno": 1, "end_col_offset": 0}
+"""Where made nodes stand: nobody reads it, the compiler wants it."""
 CHECK = "check"
 RECORDER = "_gl"
 _PASSIVE = (
@@ -68,27 +71,32 @@ def rewrite(text: str, tree: ast.Module, first: int, check_known: bool) -> Scrip
         tree.body = [_begin(number), *(_guard(number, [s])[1] if s in loose else s for s in body)]
     else:
         tree.body = body
-    ast.fix_missing_locations(tree)
     return script
 
 
 def note_asserts(tree: ast.Module) -> None:
     """Let the assertions of a test module tell what they got, without making units of them."""
-    tree.body = [_Asserts().visit(s) for s in tree.body]
-    ast.fix_missing_locations(tree)
+    body: list[ast.stmt] = []
+    for statement in tree.body:
+        found = _Asserts().visit(statement)
+        body += found if isinstance(found, list) else [found]
+    tree.body = body
 
 
-def free_names(trees: list[ast.Module]) -> list[str]:
-    """Global names that the trees read and neither bind nor find among the builtins."""
+def free_names(tests: list[tuple[ast.Module, set[str]]]) -> list[str]:
+    """Global names that tests read and neither bind nor find among the builtins.
+
+    Args:
+        tests: Trees, each with the names that it reads.
+    """
     bound: set[str] = set()
-    read: dict[str, None] = {}
-    for tree in trees:
+    read: set[str] = set()
+    for tree, names in tests:
+        read |= names
         for statement in tree.body:
-            bound |= _bindings(statement)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                read[node.id] = None
-    return [n for n in read if n not in bound and not hasattr(builtins, n) and not n.startswith(RECORDER)]
+            if not isinstance(statement, ast.Assert):
+                bound |= _bindings(statement)
+    return sorted(n for n in read - bound if not hasattr(builtins, n))
 
 
 def symbol(op: ast.cmpop) -> str:
@@ -145,60 +153,64 @@ def _unit_if_asserting(script: Script, text: str, statement: ast.stmt) -> list[a
         return [_Asserts().visit(statement)]
     number = script.first + len(script.units)
     script.units.append(segment(text, statement))
-    rewritten = _Asserts().visit(statement)
+    rewritten = _noting(statement) if isinstance(statement, ast.Assert) else _Asserts().visit(statement)
     return list(_guard(number, rewritten if isinstance(rewritten, list) else [rewritten]))
 
 
 def _call(method: str, *arguments: ast.expr) -> ast.stmt:
-    function = ast.Attribute(ast.Name(RECORDER, ast.Load()), method, ast.Load())
-    return ast.Expr(ast.Call(function, list(arguments), []))
+    function = ast.Attribute(_read(RECORDER), method, ast.Load(), **_AT)
+    return ast.Expr(ast.Call(function, list(arguments), [], **_AT), **_AT)
+
+
+def _read(name: str) -> ast.Name:
+    return ast.Name(name, ast.Load(), **_AT)
+
+
+def _constant(value: Any) -> ast.Constant:
+    return ast.Constant(value, **_AT)
+
+
+def _assign(name: str, value: ast.expr) -> ast.stmt:
+    return ast.Assign([ast.Name(name, ast.Store(), **_AT)], value, **_AT)
 
 
 def _begin(number: int) -> ast.stmt:
-    return _call("begin", ast.Constant(number))
+    return _call("begin", _constant(number))
 
 
 def _guard(number: int, body: list[ast.stmt]) -> tuple[ast.stmt, ast.stmt]:
-    handler = ast.ExceptHandler(
-        ast.Name("BaseException", ast.Load()),
-        "_gl_e",
-        [_call("failed", ast.Constant(number), ast.Name("_gl_e", ast.Load()))],
-    )
-    return _begin(number), ast.Try(body, [handler], [], [])
+    failed = _call("failed", _constant(number), _read("_gl_e"))
+    handler = ast.ExceptHandler(_read("BaseException"), "_gl_e", [failed], **_AT)
+    return _begin(number), ast.Try(body, [handler], [], [], **_AT)
 
 
 class _Asserts(ast.NodeTransformer):
     """Replaces each `assert` by statements that note both sides before they raise."""
 
     def visit_Assert(self, node: ast.Assert) -> list[ast.stmt]:
-        test = node.test
-        if isinstance(test, ast.Compare) and len(test.ops) == 1:
-            left, right = ast.Name("_gl_l", ast.Load()), ast.Name("_gl_r", ast.Load())
-            first = [_assign("_gl_l", test.left), _assign("_gl_r", test.comparators[0])]
-            holds: ast.expr = ast.Compare(left, test.ops, [right])
-            swap = (
-                isinstance(test.ops[0], ast.Eq)
-                and _has_call(test.comparators[0])
-                and not _has_call(test.left)
-            )
-            sides = [right, left] if swap else [left, right]
-            note = _call("note", *sides, ast.Constant(symbol(test.ops[0])))
-        else:
-            negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
-            value = test.operand if isinstance(test, ast.UnaryOp) and negated else test
-            first = [_assign("_gl_l", value)]
-            name = ast.Name("_gl_l", ast.Load())
-            holds = ast.UnaryOp(ast.Not(), name) if negated else name
-            note = _call("note", name, ast.Constant(not negated), ast.Constant("=="))
-        error = ast.Call(ast.Name("AssertionError", ast.Load()), [node.msg] if node.msg else [], [])
-        failing: list[ast.stmt] = [note, ast.Raise(error, None)]
-        made: list[ast.stmt] = [*first, ast.If(ast.UnaryOp(ast.Not(), holds), failing, [])]
-        return [ast.copy_location(s, node) for s in made]
+        return _noting(node)
 
 
-def _assign(name: str, value: ast.expr) -> ast.stmt:
-    return ast.Assign([ast.Name(name, ast.Store())], value)
+def _noting(node: ast.Assert) -> list[ast.stmt]:
+    test = node.test
+    if isinstance(test, ast.Compare) and len(test.ops) == 1:
+        left, right = _read("_gl_l"), _read("_gl_r")
+        first = [_assign("_gl_l", test.left), _assign("_gl_r", test.comparators[0])]
+        holds: ast.expr = ast.Compare(left, test.ops, [right], **_AT)
+        swap = isinstance(test.ops[0], ast.Eq) and not _has_call(test.left) and _has_call(test.comparators[0])
+        sides = [right, left] if swap else [left, right]
+        note = _call("note", *sides, _constant(symbol(test.ops[0])))
+    else:
+        negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
+        value = test.operand if isinstance(test, ast.UnaryOp) and negated else test
+        first = [_assign("_gl_l", value)]
+        name = _read("_gl_l")
+        holds = ast.UnaryOp(ast.Not(), name, **_AT) if negated else name
+        note = _call("note", name, _constant(not negated), _constant("=="))
+    error = ast.Call(_read("AssertionError"), [node.msg] if node.msg else [], [], **_AT)
+    failing: list[ast.stmt] = [note, ast.Raise(error, None, **_AT)]
+    return [*first, ast.If(ast.UnaryOp(ast.Not(), holds, **_AT), failing, [], **_AT)]
 
 
 def _has_call(node: ast.expr) -> bool:
-    return any(isinstance(n, ast.Call) for n in ast.walk(node))
+    return isinstance(node, ast.Call) or any(isinstance(n, ast.Call) for n in ast.walk(node))

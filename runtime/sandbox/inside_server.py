@@ -19,6 +19,7 @@ from typing import Any
 from . import inside_candidate
 from . import inside_kernel as kernel
 from .inside_box import Box
+from .inside_streams import add_leavers, open_streams
 
 TICK_S = 0.1
 MOST_PATIENCE = 10.0
@@ -53,6 +54,8 @@ class Server:
                 self.judge = importlib.import_module(".inside_judge", __package__)
             self.box = Box(self.config, self.role)
             self.box.enter()
+            add_leavers()
+            open_streams()
         except Exception as error:  # noqa: BLE001 - the host reports it
             self._tell({"failed": f"{type(error).__name__}: {error}"})
             os._exit(1)
