@@ -25,7 +25,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import sandbox_baselines as baselines
-
 from greenloop.runtime.execution import Candidate, Limits
 from greenloop.runtime.sandbox import Sandbox, probe
 from greenloop.testing.hostile import HOSTILE

@@ -20,7 +20,8 @@ _DENIED = frozenset(
 )
 _NODES: tuple[Any, ...] = (
     ast.Module, ast.Assert, ast.Expr, ast.Expression, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Call,
-    ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.Subscript, ast.Slice, ast.ListComp, ast.SetComp, ast.DictComp,
+    ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.Subscript, ast.Slice, ast.ListComp, ast.SetComp,
+    ast.DictComp,
     ast.GeneratorExp, ast.comprehension, ast.Lambda, ast.IfExp, ast.arguments, ast.arg, ast.Starred, ast.keyword,
     ast.JoinedStr, ast.FormattedValue, ast.For, ast.If, ast.While, ast.Return, ast.Pass, ast.Break, ast.Continue,
     ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Try, ast.ExceptHandler, ast.Raise, ast.NamedExpr,

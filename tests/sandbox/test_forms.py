@@ -1,0 +1,159 @@
+"""The forms in which people write tests."""
+
+from __future__ import annotations
+
+import pytest
+from greenloop.runtime.execution import Candidate, Execution
+from greenloop.runtime.sandbox import Sandbox, function_tests, program_test
+
+ADD = Candidate("def add(a, b):\n    return a + b\n", "add")
+
+
+def verdicts(found: Execution) -> list[bool]:
+    return [t.passed for t in found.tests]
+
+
+def test_check_function_with_and_without_a_call(box: Sandbox) -> None:
+    check = "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate(1, 2) == 4\n"
+    assert verdicts(box.run(ADD, [check])) == [True, False]
+    assert verdicts(box.run(ADD, [check, "check(add)"])) == [True, False]
+
+
+def test_check_with_loops_helpers_and_expected_exceptions(box: Sandbox) -> None:
+    check = (
+        "import random\n"
+        "def ref(a, b):\n    return a + b\n"
+        "def check(candidate):\n"
+        "    for _ in range(5):\n        x = random.randint(0, 9)\n        assert candidate(x, 1) == ref(x, 1)\n"
+        "    try:\n        candidate(1, 'a')\n        assert False\n    except TypeError:\n        pass\n"
+    )
+    found = box.run(ADD, [check])
+    assert (found.outcome, verdicts(found)) == ("passed", [True, True])
+
+
+def test_a_bare_call_passes_if_it_does_not_raise(box: Sandbox) -> None:
+    assert box.run(ADD, ["add(1, 2)"]).outcome == "passed"
+    assert box.run(ADD, ["add(1, 'a')"]).outcome == "error"
+
+
+def test_doctest(box: Sandbox) -> None:
+    found = box.run(ADD, [">>> x = add(1, 2)\n>>> x\n3\n>>> add(1, 2)\n4\n"])
+    assert verdicts(found) == [True, False]
+    assert (found.tests[1].got, found.tests[1].expected) == ("3", "4")
+
+
+def test_doctest_of_printed_text_and_of_exceptions(box: Sandbox) -> None:
+    candidate = Candidate("def hello(x):\n    print('hello', x)\n    return 1 / x\n", "hello")
+    text = ">>> hello(1)\nhello 1\n1.0\n>>> hello(0)\nTraceback (most recent call last):\nZeroDivisionError: division by zero\n"
+    assert box.run(candidate, [text]).outcome == "passed"
+
+
+def test_pairs(box: Sandbox) -> None:
+    tests = function_tests("add", [((1, 2), 3), ({"a": 1, "b": 5}, 6), ((1, 1), 3)])
+    assert verdicts(box.run(ADD, tests)) == [True, True, False]
+
+
+def test_whole_program(box: Sandbox) -> None:
+    program = Candidate("import sys\nn = int(sys.stdin.readline())\nprint(*range(n))\n")
+    found = box.run(program, [program_test("3\n", "0 1 2\n"), program_test("2\n", "0 2\n")])
+    assert verdicts(found) == [True, False]
+    assert (found.tests[1].got, found.tests[1].expected) == ("'0 1'", "'0 2'")
+
+
+def test_whole_program_by_descriptor_and_with_exit(box: Sandbox) -> None:
+    program = Candidate(
+        "import sys\ndata = open(0).read().split()\nsys.stdout.write(data[1] + '\\n')\nsys.exit()\n"
+    )
+    assert box.run(program, [program_test("a b\n", "b")]).outcome == "passed"
+
+
+UNITTEST = """\
+import unittest
+from solution import add
+
+class TestAdd(unittest.TestCase):
+    def setUp(self):
+        self.one = 1
+
+    def test_right(self):
+        self.assertEqual(add(self.one, 2), 3)
+
+    def test_wrong(self):
+        self.assertEqual(add(1, 2), 4)
+
+    def test_raises(self):
+        with self.assertRaises(TypeError):
+            add(1, "a")
+"""
+
+
+def test_unittest_module(box: Sandbox) -> None:
+    found = box.run(ADD, [UNITTEST])
+    assert sorted(verdicts(found)) == [False, True, True]
+    wrong = next(t for t in found.tests if not t.passed)
+    assert (wrong.call, wrong.got, wrong.expected) == ("add(1, 2)", "3", "4")
+    assert found.mode == "apart"
+
+
+def test_module_of_plain_functions(box: Sandbox) -> None:
+    found = box.run(
+        ADD, ["def test_a():\n    assert add(1, 2) == 3\n\ndef test_b():\n    assert add(1, 2) == 4\n"]
+    )
+    assert verdicts(found) == [True, False]
+
+
+PYTEST = """\
+import pytest
+from my_module import add
+
+@pytest.fixture
+def one():
+    return 1
+
+@pytest.mark.parametrize("x", [2, 3])
+def test_add(one, x):
+    assert add(one, x) == 3
+
+def test_raises():
+    with pytest.raises(TypeError):
+        add(1, "a")
+
+def test_close():
+    assert add(0.1, 0.2) == pytest.approx(0.3)
+"""
+
+
+def test_pytest_module(box: Sandbox) -> None:
+    found = box.run(ADD, [PYTEST])
+    assert {t.test: t.passed for t in found.tests} == {
+        "test_add[2]": True,
+        "test_add[3]": False,
+        "test_raises": True,
+        "test_close": True,
+    }
+
+
+PATCHING = "from unittest.mock import patch\nwith patch('builtins.input', return_value='5'):\n    assert ask() == 5\n"
+
+
+def test_what_cannot_go_apart_runs_together_and_says_so(box: Sandbox) -> None:
+    ask = Candidate("def ask():\n    return int(input())\n", "ask")
+    found = box.run(ask, [PATCHING])
+    assert (found.outcome, found.mode) == ("passed", "together")
+    assert box.run(ask, [PATCHING], mode="apart").outcome == "unserialisable"
+
+
+def test_together_is_isolated_as_well(box: Sandbox) -> None:
+    spy = Candidate("import socket\ndef ask():\n    socket.socket()\n", "ask")
+    assert box.run(spy, [PATCHING]).outcome == "blocked"
+
+
+def test_a_candidate_cannot_ask_for_the_weaker_mode(box: Sandbox) -> None:
+    liar = Candidate("def add(a, b):\n    v = []\n    v.append(v)\n    return v\n", "add")
+    found = box.run(liar, ["assert add(1, 2) == 3"])
+    assert (found.outcome, found.mode) == ("unserialisable", "apart")
+
+
+@pytest.mark.parametrize("name", ["math", "re", "itertools"])
+def test_a_standard_module_that_a_test_forgot_to_import(box: Sandbox, name: str) -> None:
+    assert box.run(ADD, [f"assert {name} and add(1, 2) == 3"]).outcome == "passed"

@@ -1,0 +1,221 @@
+"""Many at once, replaced when broken, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from greenloop.errors import SandboxError
+from greenloop.runtime.execution import Candidate, Limits
+from greenloop.runtime.sandbox import Sandbox, default_sandbox, pool
+
+GOOD = Candidate("def f(x):\n    return x + 1\n", "f")
+TESTS = ["assert f(1) == 2"]
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+def children(pid: int) -> list[int]:
+    """All descendants of a process."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found += [int(child), *children(int(child))]
+    return found
+
+
+def gone(pids: list[int], within_s: float = 10) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if not any(alive(pid) for pid in pids):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_threads_share_the_workers() -> None:
+    outcomes: list[str] = []
+    with Sandbox(workers=2) as sandbox:
+        threads = [
+            threading.Thread(target=lambda: outcomes.append(sandbox.run(GOOD, TESTS).outcome))
+            for _ in range(12)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert outcomes == ["passed"] * 12
+
+
+def test_asyncio_goes_on_meanwhile() -> None:
+    async def main() -> tuple[list[str], int]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0.01)
+
+        ticker = asyncio.create_task(tick())
+        slow = Candidate("import time\ndef f(x):\n    time.sleep(0.3)\n    return x + 1\n", "f")
+        with Sandbox(workers=2) as sandbox:
+            found = await asyncio.gather(*(sandbox.arun(slow, TESTS) for _ in range(4)))
+        ticker.cancel()
+        return [e.outcome for e in found], ticks
+
+    outcomes, ticks = asyncio.run(main())
+    assert outcomes == ["passed"] * 4
+    assert ticks > 10
+
+
+@LINUX
+def test_nothing_is_left_after_close() -> None:
+    folders = set(Path(tempfile.gettempdir()).glob("greenloop-*"))
+    descriptors = len(os.listdir("/proc/self/fd"))
+    threads = threading.active_count()
+    sandbox = Sandbox(workers=2)
+    sandbox.run(GOOD, TESTS)
+    asyncio.run(sandbox.arun(GOOD, TESTS))
+    pids = [p for w in sandbox._pool._idle for p in [w.pid, *children(w.pid)]]
+    assert len(pids) >= 3
+    sandbox.close()
+    sandbox.close()
+    assert gone(pids)
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    assert threading.active_count() <= threads
+    assert set(Path(tempfile.gettempdir()).glob("greenloop-*")) <= folders
+
+
+def test_a_closed_sandbox_says_so() -> None:
+    sandbox = Sandbox(workers=1)
+    sandbox.close()
+    found = sandbox.run(GOOD, TESTS)
+    assert (found.outcome, found.message) == ("sandbox_error", "the sandbox is closed")
+
+
+@LINUX
+def test_closing_ends_what_still_runs() -> None:
+    sandbox = Sandbox(workers=1)
+    sandbox.run(GOOD, TESTS)
+    outcomes: list[str] = []
+    looping = Candidate("while True: pass\n")
+    thread = threading.Thread(
+        target=lambda: outcomes.append(sandbox.run(looping, [], Limits(wall_s=60)).outcome)
+    )
+    thread.start()
+    time.sleep(0.3)
+    sandbox.close()
+    thread.join(10)
+    assert outcomes == ["sandbox_error"]
+
+
+@LINUX
+@pytest.mark.parametrize("which", ["launcher", "servers"])
+def test_it_survives_the_death_of_its_fork_servers(which: str) -> None:
+    with Sandbox(workers=1) as sandbox:
+        assert sandbox.run(GOOD, TESTS).passed
+        launcher = sandbox._pool._idle[0].pid
+        for pid in [launcher] if which == "launcher" else children(launcher):
+            os.kill(pid, signal.SIGKILL)
+        assert sandbox.run(GOOD, TESTS).passed
+        assert sandbox.run(GOOD, TESTS).passed
+
+
+@LINUX
+def test_a_worker_is_recycled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "RECYCLE", 3)
+    with Sandbox(workers=1) as sandbox:
+        sandbox.run(GOOD, TESTS)
+        first = sandbox._pool._idle[0].pid
+        for _ in range(4):
+            assert sandbox.run(GOOD, TESTS).passed
+        assert sandbox._pool._idle[0].pid != first
+        assert gone([first])
+
+
+PARENT = """
+import sys, time
+from greenloop.runtime.execution import Candidate, Limits
+from greenloop.runtime.sandbox import Sandbox
+import threading
+sandbox = Sandbox(workers=2)
+sandbox.run(Candidate("x = 1"), [])
+threading.Thread(target=lambda: sandbox.run(Candidate("while True: pass"), [], Limits(wall_s=60)), daemon=True).start()
+time.sleep(0.5)
+print("ready", flush=True)
+{end}
+"""
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("end", "killed"),
+    [("time.sleep(60)", True), ("raise SystemExit(3)", False), ("raise ValueError", False)],
+    ids=["kill -9", "exit", "exception"],
+)
+def test_nothing_outlives_its_parent(end: str, killed: bool) -> None:
+    code = PARENT.format(end=textwrap.dedent(end))
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    pids = children(process.pid)
+    if killed:
+        assert len(pids) >= 3
+        process.kill()
+    process.wait(30)
+    process.stdout.close()
+    assert gone(pids)
+
+
+@LINUX
+def test_a_forked_child_makes_its_own_workers() -> None:
+    with Sandbox(workers=1) as sandbox:
+        assert sandbox.run(GOOD, TESTS).passed
+        child = os.fork()
+        if child == 0:
+            fine = sandbox.run(GOOD, TESTS).passed
+            sandbox.close()
+            os._exit(0 if fine else 1)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert sandbox.run(GOOD, TESTS).passed
+
+
+def test_the_default_sandbox_is_one() -> None:
+    assert default_sandbox() is default_sandbox()
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_workers_must_be_positive(workers: int) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        Sandbox(workers=workers)
+
+
+def test_an_interpreter_that_is_none_is_refused() -> None:
+    with pytest.raises(SandboxError, match="no Python"):
+        _ = Sandbox(workers=1, python="/bin/false").python_version
+
+
+@LINUX
+def test_candidates_run_at_idle_priority() -> None:
+    code = "import os\ndef f(x):\n    return os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)\n"
+    with Sandbox(workers=1) as sandbox:
+        assert sandbox.run(Candidate(code, "f"), [f"assert f(1) == ({os.SCHED_IDLE}, 19)"]).passed
