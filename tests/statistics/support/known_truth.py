@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,11 @@ def chances(rng: np.random.Generator, rate: float, correlation: float, shape: tu
 
 def shifted(p: Array, rate: float, correlation: float, gain: float) -> Array:
     """Chances of a better program: one logit shift for all tasks, of the mean `gain`."""
+    return shift(p, _log_odds(rate, correlation, gain))
+
+
+@cache
+def _log_odds(rate: float, correlation: float, gain: float) -> float:
     many = chances(np.random.default_rng(99), rate, correlation, (200_000,))
     low, high = 0.0, 10.0
     for _ in range(50):
@@ -24,7 +31,7 @@ def shifted(p: Array, rate: float, correlation: float, gain: float) -> Array:
             low = middle
         else:
             high = middle
-    return shift(p, low)
+    return low
 
 
 def shift(p: Array, log_odds: float) -> Array:
