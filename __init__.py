@@ -24,25 +24,31 @@ _HOMES = {
     "Budget": "runtime.budget",
     "Choice": "modules.knobs",
     "Critique": "modules.critique",
+    "Escalate": "modules.escalate",
     "Evidence": "evals.evidence",
     "Execute": "modules.execute",
     "Execution": "runtime.execution",
     "Figure": "evals.figures",
     "Float": "modules.knobs",
     "Generate": "modules.generate",
+    "GenerateByPlan": "modules.plan",
     "GenerateCritiqueRefine": "modules.critique",
     "GenerateExecuteRefine": "modules.programs",
+    "Graph": "modules.graph",
     "GreenloopError": "errors",
     "Int": "modules.knobs",
     "Limits": "runtime.execution",
     "OptunaTuner": "optimizers.tuner",
+    "Plan": "modules.plan",
     "Problem": "runtime.problem",
     "Program": "modules.program",
     "Refine": "modules.refine",
     "Resample": "modules.programs",
     "Route": "modules.route",
+    "Select": "modules.selecting",
     "Task": "runtime.task",
     "Trajectory": "runtime.attempt",
+    "WriteTests": "modules.write_tests",
     "check": "evals.check",
     "export": "optimizers.artifact",
     "knobs": "modules.knobs",
@@ -60,25 +66,31 @@ __all__ = [
     "Budget",
     "Choice",
     "Critique",
+    "Escalate",
     "Evidence",
     "Execute",
     "Execution",
     "Figure",
     "Float",
     "Generate",
+    "GenerateByPlan",
     "GenerateCritiqueRefine",
     "GenerateExecuteRefine",
+    "Graph",
     "GreenloopError",
     "Int",
     "Limits",
     "OptunaTuner",
+    "Plan",
     "Problem",
     "Program",
     "Refine",
     "Resample",
     "Route",
+    "Select",
     "Task",
     "Trajectory",
+    "WriteTests",
     "check",
     "errors",
     "export",
@@ -103,13 +115,18 @@ if TYPE_CHECKING:
     from .evals.tasks import load_tasks
     from .optimizers.artifact import export, load
     from .modules.critique import Critique, GenerateCritiqueRefine
+    from .modules.escalate import Escalate
     from .modules.execute import Execute
     from .modules.generate import Generate
+    from .modules.graph import Graph
     from .modules.knobs import Choice, Float, Int, knobs
+    from .modules.plan import GenerateByPlan, Plan
     from .modules.program import Program
     from .modules.programs import GenerateExecuteRefine, Resample
     from .modules.refine import Refine
     from .modules.route import Route
+    from .modules.selecting import Select
+    from .modules.write_tests import WriteTests
     from .optimizers.tuner import OptunaTuner
     from .runtime.attempt import Attempt, Trajectory
     from .runtime.budget import Budget

@@ -15,13 +15,18 @@ from dspy.predict.parameter import Parameter
 
 from ..errors import ExportError, ProgramError
 from .critique import Critique, GenerateCritiqueRefine
+from .escalate import Escalate
 from .execute import Execute
 from .generate import Generate
+from .graph import Drafts, Graph, Mend
 from .knobs import Setting, from_state, settings
 from .paper import PaperCritique, PaperExecute, PaperGenerate, PaperRefine
+from .plan import GenerateByPlan, Plan
 from .programs import GenerateExecuteRefine, Resample
 from .refine import Refine
 from .route import Route
+from .selecting import Select
+from .write_tests import WriteTests
 
 READY_MADE: dict[str, type[dspy.Module]] = {
     cls.__name__: cls
@@ -34,6 +39,14 @@ READY_MADE: dict[str, type[dspy.Module]] = {
         GenerateCritiqueRefine,
         Resample,
         Route,
+        Plan,
+        GenerateByPlan,
+        WriteTests,
+        Select,
+        Escalate,
+        Drafts,
+        Mend,
+        Graph,
         PaperGenerate,
         PaperExecute,
         PaperRefine,
