@@ -1,9 +1,9 @@
 """What grouping calls by loaded model gains where two models do not fit into memory together.
 
-A server charges half a second for loading another model than the last one. Eight runs at a time each ask a first
-model, then a second one, twice over, as generate and refine with different models do; half of them the other way
-round, as where a tuner tries two configurations at once. First-come order is compared with Greenloop's model-aware
-order (`exclusive=True`), with one and with four slots.
+A server charges half a second for loading another model than the last one. Eight runs at a time each ask a
+first model, then a second one, twice over, as generate and refine with different models do; half of them the
+other way round, as where a tuner tries two configurations at once. First-come order is compared with
+Greenloop's model-aware order (`exclusive=True`), with one and with four slots.
 
 Run it with `python benchmarks/model_order.py`; it takes about a minute.
 """
@@ -53,7 +53,9 @@ def main() -> None:
     parser.add_argument("--swap-s", type=float, default=0.5)
     parser.add_argument("--call-s", type=float, default=0.05)
     given = parser.parse_args()
-    print(f"{given.runs} runs of 4 calls of {given.call_s:g} s; loading another model takes {given.swap_s:g} s")
+    print(
+        f"{given.runs} runs of 4 calls of {given.call_s:g} s; loading another model takes {given.swap_s:g} s"
+    )
     for slots in (1, 4):
         first, first_swaps = measure(False, given.runs, slots, given.swap_s, given.call_s)
         aware, aware_swaps = measure(True, given.runs, slots, given.swap_s, given.call_s)

@@ -2,9 +2,11 @@
 
 Two figures, both against a server that answers after a set time:
 
-1. Wall time of a whole evaluation (stages, sandbox, scoring, store) over the time its model calls take alone, with
+1. Wall time of a whole evaluation (stages, sandbox, scoring, store) over the time its model calls take
+alone, with
    calls of one second and four at a time. At most 1.05.
-2. Milliseconds that one call costs beyond the server's own time, beside DSPy with litellm as is (no cache), and
+2. Milliseconds that one call costs beyond the server's own time, beside DSPy with litellm as is (no cache),
+and
    what a stored answer costs.
 
 Run it with `python benchmarks/pipeline_overhead.py`; it takes about a minute.

@@ -1,10 +1,11 @@
 """How long the store takes when it is full: a million stored calls.
 
-Fills a SQLite store with answers of a usual size, then measures look-ups of present and absent keys, first answers
-(a claim, an insert, a release), the same from eight threads, and the process's memory before and after. Look-ups
-have to stay under a millisecond, and memory flat.
+Fills a SQLite store with answers of a usual size, then measures look-ups of present and absent keys, first
+answers (a claim, an insert, a release), the same from eight threads, and the process's memory before and
+after. Look-ups have to stay under a millisecond, and memory flat.
 
-Run it with `python benchmarks/store.py`; a million rows take one to two minutes and 2 GB of disk, `--rows` fewer.
+Run it with `python benchmarks/store.py`; a million rows take one to two minutes and 2 GB of disk, `--rows`
+fewer.
 """
 
 from __future__ import annotations

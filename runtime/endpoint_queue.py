@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .patience import Patience
+from .slot_learning import SlotLearner
 
 LONGEST_WAIT_S = 120.0
 """A call for another model than the one loaded is let through at the latest after so many seconds."""
@@ -38,6 +39,7 @@ class EndpointQueue:
         slots: Calls in flight at most.
         swaps: How often an exclusive model took another one's place.
         patience: The endpoint's outages.
+        learner: Learns the number of slots from throughput; None where the endpoint publishes it.
 
     Args:
         slots: Calls in flight at most.
@@ -54,6 +56,7 @@ class EndpointQueue:
         self.slots = slots
         self.swaps = 0
         self.patience = Patience()
+        self.learner: SlotLearner | None = None
         self._longest_wait_s = longest_wait_s
         self._clock = clock
         self._lock = threading.Lock()
@@ -61,10 +64,21 @@ class EndpointQueue:
         self._running: dict[str, int] = {}
         self._loaded: tuple[str, bool] | None = None
 
+    def __len__(self) -> int:
+        """Calls that wait for a slot."""
+        return len(self._waiting)
+
     @property
     def in_flight(self) -> int:
         """Calls that hold a slot now."""
         return sum(self._running.values())
+
+    def learn(self, tokens: int) -> None:
+        """Take a finished call's answer tokens into what is learned of the endpoint, where it is learned."""
+        if self.learner is not None and not self.learner.settled:
+            slots = self.learner.finished(tokens, self._clock(), saturated=bool(self._waiting))
+            if slots != self.slots:
+                self.resize(slots)
 
     def resize(self, slots: int) -> None:
         """Let another number of calls through from now on."""
@@ -126,11 +140,18 @@ class EndpointQueue:
         return None if others else first
 
 
-def queue_for(endpoint: str, slots: int) -> EndpointQueue:
-    """The process's one queue for an endpoint; made with `slots` on first use."""
+def queue_for(endpoint: str, slots: int, learns: bool = False) -> EndpointQueue:
+    """The process's one queue for an endpoint, made on first use.
+
+    Args:
+        endpoint: The server.
+        slots: Calls in flight at most, or at first.
+        learns: Nobody says how many calls the endpoint serves at once: learn it.
+    """
     with _lock:
         if endpoint not in _queues:
             _queues[endpoint] = EndpointQueue(slots)
+            _queues[endpoint].learner = SlotLearner(slots) if learns else None
         return _queues[endpoint]
 
 

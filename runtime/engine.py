@@ -11,7 +11,6 @@ import asyncio
 import contextvars
 import hashlib
 import json
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
@@ -48,7 +47,7 @@ class Engine:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._described: ModelSpec | None = None
-        self._lock = threading.Lock()
+        self._own_queue = EndpointQueue(backend.slots) if backend.spec.backend == "custom" else None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Engine:
         return self
@@ -123,7 +122,10 @@ class Engine:
 
     @property
     def _queue(self) -> EndpointQueue:
-        return queue_for(self.backend.spec.endpoint, self.backend.slots)
+        if self._own_queue is not None:
+            return self._own_queue
+        learns = bool(getattr(self.backend, "learns_slots", False))
+        return queue_for(self.backend.spec.endpoint, self.backend.slots, learns)
 
     def _made(self, call: Call, digest: str, session: Session) -> dict[str, Any]:
         """Ask the model; the answer as it is stored, with what was asked (for `store export`)."""
@@ -143,6 +145,7 @@ class Engine:
         with queue.turn(spec.model, spec.options.exclusive), session.meter.reserve(most) as settle:
             answer = queue.patience.call(lambda: self.backend.ask(call), spec.options.retry_s)
             settle(answer.usage)
+            queue.learn(answer.tokens_out)
         return answer
 
     def _call(self, request: Request, session: Session, run: Run | None) -> Call:
@@ -169,7 +172,7 @@ class Engine:
             place = "lm:" + hashlib.sha256(json.dumps(messages).encode()).hexdigest()[:16]
             run = run or Run(session, task_key="")
             seed = run.seed(place, run.next_iteration(place), rollout_id)
-        return Call(messages, sampling, seed, rollout_id, config.response_format)
+        return Call(messages, sampling, seed, rollout_id, _format(config.response_format))
 
 
 class AsyncEngine:
@@ -224,6 +227,14 @@ def unwrap(error: BaseException) -> BaseException:
         visited.add(id(seen))
         seen = seen.__cause__ or seen.__context__
     return error
+
+
+def _format(canonical: dict[str, Any] | None) -> dict[str, Any] | None:
+    """DSPy's form of a response format as servers know it."""
+    if canonical is None or canonical["type"] != "json_schema":
+        return canonical
+    inner = {k: v for k, v in canonical.items() if k != "type"}
+    return {"type": "json_schema", "json_schema": {"name": "answer"} | inner}
 
 
 def _think(effort: str) -> bool | str:

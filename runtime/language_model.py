@@ -13,8 +13,9 @@ from pydantic import SecretStr
 
 from ..errors import UsageError
 from .backends.base import Backend
+from .backends.litellm_chat import LitellmBackend
 from .engine import AsyncEngine, Engine, rollout
-from .model_spec import ModelSpec, parse_model
+from .model_spec import ModelSpec, parse_model, with_host
 
 _engines: dict[str, Engine] = {}
 _lock = threading.Lock()
@@ -126,7 +127,12 @@ def engine_for(name: str, **options: Any) -> Engine:
 
 
 def make_backend(spec: ModelSpec) -> Backend:
-    """The backend that serves a spec."""
+    """The backend that serves a spec; several hosts get a router in front."""
+    if spec.options.hosts and spec.backend in ("ollama", "openai", "litellm"):
+        from .backends.router import RouterBackend
+
+        hosts = [with_host(spec, host) for host in spec.options.hosts]
+        return RouterBackend(spec, [cast(LitellmBackend, make_backend(host)) for host in hosts])
     if spec.backend == "embedded":
         from .backends.embedded import EmbeddedBackend
 
@@ -139,8 +145,6 @@ def make_backend(spec: ModelSpec) -> Backend:
         from .backends.openai_server import OpenAIServerBackend
 
         return OpenAIServerBackend(spec)
-    from .backends.litellm_chat import LitellmBackend
-
     return LitellmBackend(spec)
 
 

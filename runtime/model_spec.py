@@ -111,6 +111,8 @@ class ModelSpec(BaseModel):
     @property
     def endpoint(self) -> str:
         """What calls queue for: the server, or the file of an embedded model."""
+        if self.options.hosts:
+            return ",".join(self.options.hosts)
         return self.path or self.api_base or self.model.split("/", 1)[0]
 
     @property
@@ -160,6 +162,13 @@ def parse_model(name: str, **options: Any) -> ModelSpec:
     if "/" in name and not name.startswith("/") and " " not in name and not name.endswith(".gguf"):
         return ModelSpec(name=name, backend="litellm", model=name, options=chosen)
     raise UnknownModel(_unknown(name))
+
+
+def with_host(spec: ModelSpec, host: str) -> ModelSpec:
+    """The same model on one of its hosts."""
+    base = _url(host, default_port=11434 if spec.backend == "ollama" else None)
+    options = spec.options.model_copy(update={"hosts": ()})
+    return spec.model_copy(update={"api_base": base, "options": options})
 
 
 def _unknown(name: str) -> str:

@@ -67,12 +67,12 @@ class ServerSettings:
 class EmbeddedServer:
     """One llama.cpp server in this process."""
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, key: str | None = None) -> None:
         try:
             xllamacpp: Any = importlib.import_module("xllamacpp")
         except ImportError as error:
             raise ModelUnavailable("the embedded engine is not installed: pip install xllamacpp") from error
-        self.key = secrets.token_urlsafe(24)
+        self.key = key or secrets.token_urlsafe(24)
         params: Any = xllamacpp.CommonParams()
         params.model.path = settings.path
         params.model_alias = {os.path.basename(settings.path)}
@@ -159,6 +159,11 @@ class EmbeddedBackend(LitellmBackend):
     def slots(self) -> int:
         """The server's own number of slots."""
         return self._settings.slots
+
+    @property
+    def learns_slots(self) -> bool:
+        """Never: the server was started with a number of slots."""
+        return False
 
     def digest(self) -> str:
         """sha256 of the GGUF file (remembered by path, size and time of change)."""

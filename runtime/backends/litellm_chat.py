@@ -57,9 +57,18 @@ class LitellmBackend:
         """The option `slots`, else a cautious default: these servers publish no number."""
         return self._spec.options.slots or self.default_slots
 
+    @property
+    def learns_slots(self) -> bool:
+        """Whether the number of slots is to be learned from throughput: neither named nor published."""
+        return self._spec.options.slots is None
+
     def digest(self) -> str:
         """A digest of name and server: these servers publish none of the weights."""
         return hashlib.sha256(f"{self._spec.model}|{self._spec.api_base or ''}".encode()).hexdigest()
+
+    def identity(self) -> str:
+        """What tells the model from others wherever it is served: the digest, without the server's address."""
+        return self.digest()
 
     def describe(self) -> ModelSpec:
         """The spec with its digest."""

@@ -35,11 +35,17 @@ class OpenAIServerBackend(LitellmBackend):
         self._lock = threading.Lock()
         self._known: tuple[float, dict[str, Any]] | None = None
         self._slots = 0
+        self._props: dict[str, Any] = {}
 
     @property
     def slots(self) -> int:
         """The option `slots`, else what llama.cpp's `/props` publishes, else a cautious default."""
         return self._spec.options.slots or self._slots or self.default_slots
+
+    @property
+    def learns_slots(self) -> bool:
+        """Learned where the server does not publish it."""
+        return super().learns_slots and not self._slots
 
     def connection(self) -> dict[str, Any]:
         """Address and key; a server without a key is sent a placeholder, since the client insists on one."""
@@ -51,20 +57,21 @@ class OpenAIServerBackend(LitellmBackend):
 
     def digest(self) -> str:
         """A digest of name, server and what the server says of the model: weights are not published."""
+        return hashlib.sha256(f"{self.identity()}|{self._spec.api_base}".encode()).hexdigest()
+
+    def identity(self) -> str:
+        """A digest of name and of what the server says of the model."""
         model = self._model()
-        published = {k: model.get(k) for k in ("id", "root", "created_by", "meta") if model.get(k)}
-        text = f"{self._spec.model}|{self._spec.api_base}|{sorted(published.items())!r}"
-        return hashlib.sha256(text.encode()).hexdigest()
+        meta = {k: v for k, v in (model.get("meta") or {}).items() if k in ("n_params", "size", "n_vocab")}
+        published = sorted(({"root": model.get("root")} | meta).items(), key=str)
+        return hashlib.sha256(f"{self._spec.model}|{published!r}".encode()).hexdigest()
 
     def describe(self) -> ModelSpec:
         """The spec with what `/v1/models` and llama.cpp's `/props` tell."""
         model = self._model()
         meta = model.get("meta") or {}
         context = meta.get("n_ctx") or model.get("max_model_len") or self._spec.options.num_ctx
-        props = self._get("props", optional=True) or {}
-        if total := props.get("total_slots"):
-            self._slots = int(total)
-        served = (props.get("default_generation_settings") or {}).get("n_ctx")
+        served = (self._props.get("default_generation_settings") or {}).get("n_ctx")
         found = {
             "digest": self.digest(),
             "parameters": meta.get("n_params"),
@@ -72,6 +79,12 @@ class OpenAIServerBackend(LitellmBackend):
             "size_bytes": meta.get("size"),
         }
         return self._spec.model_copy(update=found)
+
+    def _read_slots(self) -> None:
+        """llama.cpp publishes how many calls it serves at once."""
+        if not self._slots:
+            self._props = self._get("props", optional=True) or {}
+            self._slots = int(self._props.get("total_slots") or 0)
 
     def _model(self) -> dict[str, Any]:
         """The server's own entry for the model."""
@@ -82,6 +95,7 @@ class OpenAIServerBackend(LitellmBackend):
         name = self._spec.short_name
         for entry in listed:
             if entry.get("id") == name or name in (entry.get("aliases") or []):
+                self._read_slots()
                 with self._lock:
                     self._known = (time.monotonic(), entry)
                 return entry

@@ -1,0 +1,150 @@
+"""The order of calls, and the patience with outages, on a clock of the test's own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from greenloop.errors import ModelUnavailable
+from greenloop.runtime.backends.failures import Refused
+from greenloop.runtime.endpoint_queue import EndpointQueue
+from greenloop.runtime.patience import Patience
+from greenloop.runtime.slot_learning import SlotLearner
+
+
+def in_order(queue: EndpointQueue, models: list[str], exclusive: bool) -> list[str]:
+    """The order in which calls queued behind a first one are let through."""
+    order: list[str] = []
+    threads: list[threading.Thread] = []
+
+    def call(model: str) -> None:
+        with queue.turn(model, exclusive):
+            order.append(model)
+
+    with queue.turn("a", exclusive):
+        for model in models:
+            thread = threading.Thread(target=call, args=(model,))
+            thread.start()
+            threads.append(thread)
+            while len(queue) < len(threads):
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join(5)
+    return order
+
+
+def test_calls_go_in_order_of_arrival_where_models_fit_together() -> None:
+    queue = EndpointQueue(1)
+    assert in_order(queue, ["b", "a", "b", "a"], exclusive=False) == ["b", "a", "b", "a"]
+    assert queue.swaps == 0
+
+
+def test_calls_for_the_loaded_model_go_first_where_they_do_not() -> None:
+    queue = EndpointQueue(1)
+    assert in_order(queue, ["b", "a", "b", "a"], exclusive=True) == ["a", "a", "b", "b"]
+    assert queue.swaps == 1
+
+
+def test_nobody_waits_for_ever() -> None:
+    now = [0.0]
+    queue = EndpointQueue(1, longest_wait_s=10, clock=lambda: now[0])
+    order: list[str] = []
+    done = threading.Event()
+
+    def other() -> None:
+        with queue.turn("b", True):
+            order.append("b")
+            done.set()
+
+    with queue.turn("a", True):
+        waiting = threading.Thread(target=other)
+        waiting.start()
+        while len(queue) < 1:
+            time.sleep(0.001)
+        now[0] = 11.0
+        late = threading.Thread(
+            target=lambda: order.append("a") if queue.turn("a", True).__enter__() is None else 0
+        )
+        late.start()
+        while len(queue) < 2:
+            time.sleep(0.001)
+    assert done.wait(5)
+    late.join(5)
+    assert order == ["b", "a"]
+
+
+def test_another_model_is_loaded_only_when_the_first_has_no_call_in_flight() -> None:
+    queue = EndpointQueue(4)
+    both: list[set[str]] = []
+    running: set[str] = set()
+    lock = threading.Lock()
+
+    def call(model: str) -> None:
+        with queue.turn(model, True):
+            with lock:
+                running.add(model)
+                both.append(set(running))
+            time.sleep(0.01)
+            with lock:
+                running.discard(model)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(call, ["a", "b"] * 16))
+    assert all(len(seen) == 1 for seen in both)
+    assert queue.in_flight == 0
+
+
+def test_an_outage_is_retried_inside_its_time_budget() -> None:
+    now, tried = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def work() -> str:
+        tried.append(now[0])
+        if now[0] < 5:
+            raise ModelUnavailable("away")
+        return "back"
+
+    patience = Patience(sleep, lambda: now[0])
+    assert patience.call(work, retry_s=30) == "back"
+    assert len(tried) < 15
+    now[0] = 0.0
+    with pytest.raises(ModelUnavailable):
+        patience.call(work, retry_s=3)
+
+
+def test_what_is_refused_for_good_is_tried_once() -> None:
+    tried: list[int] = []
+
+    def work() -> None:
+        tried.append(1)
+        raise Refused("no")
+
+    with pytest.raises(Refused):
+        Patience(lambda s: None).call(work, retry_s=100)
+    assert tried == [1]
+
+
+@pytest.mark.parametrize(("serves", "learned"), [(1, 1), (4, 4), (8, 8)])
+def test_slots_are_learned_from_throughput(serves: int, learned: int) -> None:
+    learner = SlotLearner(start=4, most=16)
+    now = 0.0
+    for _ in range(2000):
+        at_once = learner.slots
+        now += 10 / min(at_once, serves) * (1 + 0.05 * max(0, at_once - serves))
+        learner.finished(tokens=10, now=now, saturated=True)
+        if learner.settled:
+            break
+    assert learner.settled
+    assert learner.slots == learned
+
+
+def test_slots_are_not_learned_while_nobody_waits() -> None:
+    learner = SlotLearner(start=4, most=16)
+    for number in range(1000):
+        learner.finished(tokens=10, now=float(number), saturated=False)
+    assert learner.slots == 4
+    assert not learner.settled

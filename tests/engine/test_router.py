@@ -1,0 +1,53 @@
+"""Several hosts for one model."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
+import pytest
+from greenloop.errors import UsageError
+from greenloop.runtime.backends.embedded import EmbeddedServer, ServerSettings, embedded_model_path
+from greenloop.runtime.language_model import language_model
+from greenloop.runtime.run import session
+from greenloop.testing import ChatServer
+
+
+def test_calls_are_spread_over_the_hosts() -> None:
+    pieces = [0.05, "x"]
+    with ChatServer(lambda body: pieces) as one, ChatServer(lambda body: pieces) as two, session():
+        model = language_model(one.name(), hosts=(one.url, two.url))
+        with ThreadPoolExecutor(8) as pool:
+            futures = [pool.submit(copy_context().run, model, f"q{n}") for n in range(24)]
+            assert all(f.result() == ["x"] for f in futures)
+        shares = len(one.requests), len(two.requests)
+    assert sum(shares) == 24
+    assert min(shares) >= 4
+
+
+def test_a_host_that_is_away_is_left_out() -> None:
+    with ChatServer(lambda body: ["x"]) as one, ChatServer(lambda body: ["x"]) as two, session():
+        model = language_model(one.name(), hosts=(one.url, two.url), retry_s=20)
+        model("first")
+        one.kill()
+        assert [model(f"q{n}") for n in range(6)] == [["x"]] * 6
+
+
+def test_hosts_with_different_models_are_refused() -> None:
+    with pytest.raises(UsageError, match="name two or more hosts"):
+        language_model("openai:m@http://127.0.0.1:9", hosts="http://127.0.0.1:9")
+
+
+@pytest.mark.embedded
+def test_two_real_servers_share_the_calls() -> None:
+    settings = ServerSettings(embedded_model_path(), slots=1, context=512, threads=1, prompt_cache=True)
+    servers = [EmbeddedServer(settings, key="test-key") for _ in range(2)]
+    name = f"openai:SmolLM2-135M-Instruct.Q4_1.gguf@{servers[0].url}"
+    with session() as active:
+        model = language_model(name, hosts=[s.url for s in servers], api_key="test-key", max_tokens=8)
+        with ThreadPoolExecutor(4) as pool:
+            futures = [pool.submit(copy_context().run, model, f"Say {n}.") for n in range(6)]
+            assert all(f.result()[0] for f in futures)
+        assert active.meter.paid.calls == 6
+    for server in servers:
+        server.close()
