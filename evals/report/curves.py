@@ -1,0 +1,145 @@
+"""Curves: what resampling solves by its cost, and what stands after each attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from ..statistics import clustered_interval, pass_at_k_interval
+from ..statistics.units import all_binary
+from ..transitions import error_ledger
+from .model import ClassRow, Iteration, Point, ResamplingCurve
+from .rows import ProgramRows
+
+_MOST_CLASSES = 12
+
+
+def iterations(rows: ProgramRows, level: float = 0.95) -> tuple[Iteration, ...]:
+    """What stands after each attempt, over the runs whose attempts were run on tests."""
+    run = [row for row in rows.rows if row.classes]
+    if not run:
+        return ()
+    ledger = error_ledger([row.classes for row in run])
+    n = ledger.n
+    found: list[Iteration] = []
+    for number in range(len(ledger.steps) + 1):
+        by_task: dict[str, list[float]] = {}
+        for row in run:
+            by_task.setdefault(row.task_id, []).append(float("passed" in row.classes[: number + 1]))
+        ever = clustered_interval(by_task, level)
+        step = ledger.steps[number - 1] if number else None
+        found.append(
+            Iteration(
+                number=number,
+                made=step.n if step else n,
+                passing=(step.passing if step else ledger.initial.get("passed", 0)) / n,
+                ever=ever.estimate,
+                interval=(ever.low, ever.high),
+                fixed=step.fixed if step else 0,
+                broken=step.broken if step else 0,
+            )
+        )
+    return tuple(found)
+
+
+def is_forced(rows: ProgramRows) -> bool:
+    """Whether some run went on after code that passed."""
+    return any("passed" in row.classes[:-1] for row in rows.rows)
+
+
+def transitions(
+    rows: ProgramRows,
+) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...], tuple[ClassRow, ...]]:
+    """Classes, the counts of class before → class after over all attempts, and the fix rate of each class."""
+    sequences = [row.classes for row in rows.rows if len(row.classes) > 1]
+    if not sequences:
+        return (), (), ()
+    ledger = error_ledger(sequences)
+    counts: dict[tuple[str, str], int] = {}
+    for step in ledger.steps:
+        for pair, count in step.matrix.items():
+            counts[pair] = counts.get(pair, 0) + count
+    weight: dict[str, int] = {}
+    for (before, after), count in counts.items():
+        weight[before] = weight.get(before, 0) + count
+        weight[after] = weight.get(after, 0) + count
+    ranked = sorted(weight, key=lambda name: (name != "passed", -weight[name], name))
+    kept = ranked[:_MOST_CLASSES]
+    others = set(ranked[_MOST_CLASSES:])
+    classes = (*kept, *(["all others"] if others else []))
+
+    def place(name: str) -> int:
+        return len(kept) if name in others else kept.index(name)
+
+    matrix = [[0] * len(classes) for _ in classes]
+    for (before, after), count in counts.items():
+        matrix[place(before)][place(after)] += count
+    rates = tuple(
+        ClassRow(
+            name=rate.name,
+            n=rate.n,
+            fixed=rate.fixed,
+            interval=(rate.interval.low, rate.interval.high),
+            p_adjusted=rate.p_adjusted,
+        )
+        for rate in ledger.by_step
+    )
+    return classes, tuple(tuple(line) for line in matrix), rates
+
+
+def resampling_curve(programs: Sequence[ProgramRows], level: float = 0.95) -> ResamplingCurve | None:
+    """What plain resampling solves by tokens.
+
+    From a program that asks once and has replicates, the unbiased pass@k; it supposes that a solution is recognised.
+    Otherwise from a program that draws until its tests are green: what was green and solved within k draws.
+    """
+    single = [p for p in programs if p.rows and all(len(row.tokens) == 1 for row in p.rows)]
+    single = [p for p in single if _fewest(p) > 1 and all_binary(p.outcomes())]
+    if single:
+        chosen = max(single, key=_fewest)
+        tokens = sum(row.usage.tokens for row in chosen.rows) / len(chosen.rows)
+        points: list[Point] = []
+        for k in range(1, _fewest(chosen) + 1):
+            found = pass_at_k_interval(chosen.outcomes(), k, level)
+            points.append((k * tokens, found.estimate, found.low, found.high))
+        source = (
+            f"pass@k of {chosen.name}, k = 1 to {len(points)}: a solution among the k draws counts as found"
+        )
+        return ResamplingCurve(source=source, points=tuple(points))
+    drawing = [p for p in programs if p.rows and _draws_alone(p)]
+    if not drawing:
+        return None
+    chosen = max(drawing, key=lambda p: p.attempts)
+    most = max(len(row.tokens) for row in chosen.rows)
+    n = len(chosen.rows)
+    drawn: list[Point] = []
+    for k in range(1, most + 1):
+        by_task: dict[str, list[float]] = {}
+        for row in chosen.rows:
+            held = row.outcome == "passed" and "passed" in row.classes[:k] and (row.chosen or 0) < k
+            by_task.setdefault(row.task_id, []).append(float(held))
+        cost = sum(sum(row.tokens[:k]) for row in chosen.rows) / n
+        found = clustered_interval(by_task, level)
+        drawn.append((cost, found.estimate, found.low, found.high))
+    source = f"{chosen.name}: green and solved within k draws, k = 1 to {most}"
+    return ResamplingCurve(source=source, points=tuple(drawn))
+
+
+def at_tokens(curve: ResamplingCurve, tokens: float) -> float | None:
+    """The curve's rate at a cost, between two of its points; None beyond its ends."""
+    points = curve.points
+    for (x0, y0, *_), (x1, y1, *_) in pairwise(points):
+        if x0 <= tokens <= x1:
+            return y0 if x1 == x0 else y0 + (y1 - y0) * (tokens - x0) / (x1 - x0)
+    return points[0][1] if len(points) == 1 and points[0][0] == tokens else None
+
+
+def _fewest(program: ProgramRows) -> int:
+    return min(len(runs) for runs in program.outcomes().values())
+
+
+def _draws_alone(program: ProgramRows) -> bool:
+    """Whether every attempt is a draft of its own: several draws of one stage, nothing mended."""
+    stages = {stage for stage, _, _ in program.sampling}
+    several = any(len(row.tokens) > 1 for row in program.rows)
+    return several and len(stages) == 1 and not any("refine" in stage or "route" in stage for stage in stages)

@@ -1,0 +1,62 @@
+"""Rows from the store's ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...errors import UsageError
+from ...runtime.store import Store
+from .rows import ProgramRows
+
+
+def rows_from_store(store: Store, programs: Mapping[str, str] | None = None) -> list[ProgramRows]:
+    """The runs of a store, one entry for each program and way of steering, in the order of their first run.
+
+    Args:
+        store: The store.
+        programs: Digest, or its beginning, → what to call it; all programs by the beginning of their digest where
+            none is named.
+
+    Raises:
+        UsageError: The store holds no run, or none of a program that was named.
+        StoreError: The database cannot be read.
+    """
+    wanted = dict(programs or {})
+    found: dict[tuple[str, str], ProgramRows] = {}
+    keys: dict[str, str] = {}
+    met: set[str] = set()
+    for run in store.runs():
+        digest = str(run.get("program", ""))
+        asked = next((beginning for beginning in wanted if digest.startswith(beginning)), None)
+        if wanted and asked is None:
+            continue
+        met.add(asked or "")
+        steering = str(run.get("steering") or "visible")
+        entry = found.get((digest, steering))
+        if entry is None:
+            name = wanted.get(asked or "") or str(run.get("program_name") or digest[:12])
+            taken = {other.name for other in found.values()}
+            if name in taken:
+                name = f"{name} ({steering})"
+            if name in taken:
+                name = f"{name} {digest[:8]}"
+            entry = found[digest, steering] = ProgramRows(name, digest, steering)
+        attempts = run.pop("attempts")
+        entry.add(run, attempts)
+        for attempt in attempts:
+            if attempt.get("call_keys"):
+                keys.setdefault(str(attempt.get("model")), str(attempt["call_keys"][0]))
+    absent = [beginning for beginning in wanted if beginning not in met]
+    if absent or not found:
+        what = f"of the program {absent[0]!r}" if absent else "at all"
+        raise UsageError(f"the store holds no run {what}: greenloop eval writes them")
+    digests = {model: _digest(store, key) for model, key in keys.items()}
+    for entry in found.values():
+        entry.models = {model: entry.models[model] or digests.get(model, "") for model in entry.models}
+    return list(found.values())
+
+
+def _digest(store: Store, key: str) -> str:
+    """The model digest that a stored answer was made with."""
+    stored = store.answer(key)
+    return str(stored.content.get("digest", "")) if stored else ""

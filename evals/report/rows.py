@@ -1,0 +1,163 @@
+"""What a report is counted from: one compact row for each (program, task, replicate), its attempts packed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from ...runtime.budget import Usage
+from ..scoring import Scores
+from ..transitions import error_class
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One run.
+
+    Attributes:
+        task_id: The task's name.
+        replicate: Number of the replicate.
+        seed: Seed of the session; None where it is not known.
+        score: The metric's value.
+        outcome: Outcome on all tests.
+        steering_outcome: Outcome of the chosen code on the tests that steered.
+        chosen: Index of the chosen attempt.
+        classes: Error class of each attempt that was run, on the tests that steered, in order.
+        tokens: Tokens of each attempt.
+        truncated: Attempts that `max_tokens` ended.
+        usage: As-if compute of the run.
+        packed: The attempts as compressed JSON; see `attempts`.
+    """
+
+    task_id: str
+    replicate: int
+    seed: int | None
+    score: float
+    outcome: str
+    steering_outcome: str
+    chosen: int | None
+    classes: tuple[str, ...]
+    tokens: tuple[int, ...]
+    truncated: int
+    usage: Usage
+    packed: bytes
+
+    @property
+    def false_green(self) -> bool:
+        """Passed the tests that steered, and is not solved."""
+        return self.steering_outcome == "passed" and self.outcome != "passed"
+
+    def attempts(self) -> list[dict[str, Any]]:
+        """The attempts as plain data, in order."""
+        return cast("list[dict[str, Any]]", json.loads(zlib.decompress(self.packed)))
+
+
+@dataclass(slots=True)
+class ProgramRows:
+    """All runs of one program, and what they were made with.
+
+    Attributes:
+        name: What people call it.
+        digest: Its content hash.
+        steering: Which tests steered.
+        tier: The sandbox tier that judged.
+        models: Name to digest.
+        simulated: A simulated model had a part in it.
+        rows: The runs.
+        sampling: (stage, model, sampling as JSON) → attempts made so.
+        task_digests: Task → digest, where known.
+    """
+
+    name: str
+    digest: str
+    steering: str
+    tier: str = ""
+    models: dict[str, str] = field(default_factory=dict[str, str])
+    simulated: bool = False
+    rows: list[Row] = field(default_factory=list[Row])
+    sampling: Counter[tuple[str, str, str]] = field(default_factory=Counter[tuple[str, str, str]])
+    task_digests: dict[str, str] = field(default_factory=dict[str, str])
+
+    def add(self, run: Mapping[str, Any], attempts: list[dict[str, Any]]) -> None:
+        """Take a run in, as the ledger holds it."""
+        executions = [attempt.get("execution") or {} for attempt in attempts]
+        for attempt in attempts:
+            settings = {k: v for k, v in (attempt.get("sampling") or {}).items() if k != "seed"}
+            model = str(attempt.get("model") or "")
+            if model:
+                key = (str(attempt.get("stage")), model, json.dumps(settings, sort_keys=True, default=str))
+                self.sampling[key] += 1
+                self.models.setdefault(model, "")
+        verdict = run.get("verdict") or {}
+        self.tier = self.tier or str(verdict.get("tier") or "")
+        self.simulated = self.simulated or any(name.startswith("simulated") for name in self.models)
+        task_id = sys.intern(str(run["task_id"]))
+        if run.get("task_digest"):
+            self.task_digests[task_id] = str(run["task_digest"])
+        content = json.dumps(attempts, ensure_ascii=False, default=str).encode("utf-8", "replace")
+        self.rows.append(
+            Row(
+                task_id=task_id,
+                replicate=int(run.get("replicate") or 0),
+                seed=run.get("seed"),
+                score=float(run["score"]),
+                outcome=str(run["outcome"]),
+                steering_outcome=str(run.get("steering_outcome") or "unverified"),
+                chosen=run.get("chosen"),
+                classes=tuple(_class(e) for e in executions if e.get("outcome")),
+                tokens=tuple(_tokens(attempt) for attempt in attempts),
+                truncated=sum(bool(attempt.get("truncated")) for attempt in attempts),
+                usage=Usage(**(run.get("usage") or {})),
+                packed=zlib.compress(content, 1),
+            )
+        )
+
+    def outcomes(self) -> dict[str, list[float]]:
+        """Task to its scores over replicates."""
+        table: dict[str, list[float]] = {}
+        for row in self.rows:
+            table.setdefault(row.task_id, []).append(row.score)
+        return table
+
+    @property
+    def attempts(self) -> int:
+        """Attempts in all."""
+        return sum(len(row.tokens) for row in self.rows)
+
+
+def rows_from_scores(name: str, scores: Scores) -> ProgramRows:
+    """The rows of a scoring that is at hand."""
+    made = ProgramRows(
+        name,
+        scores.program,
+        scores.steering,
+        scores.tier,
+        dict(scores.models),
+        scores.simulated,
+    )
+    for item in scores.items:
+        run = {
+            "task_id": item.task_id,
+            "replicate": item.replicate,
+            "score": item.score,
+            "outcome": item.outcome,
+            "steering_outcome": item.steering_outcome,
+            "chosen": item.trajectory.chosen,
+            "usage": item.usage.to_json(),
+        }
+        made.add(run, [attempt.to_json() for attempt in item.trajectory.attempts])
+    return made
+
+
+def _class(execution: Mapping[str, Any]) -> str:
+    return sys.intern(error_class(str(execution["outcome"]), str(execution.get("error_type") or "")))
+
+
+def _tokens(attempt: Mapping[str, Any]) -> int:
+    usage = attempt.get("usage") or {}
+    return int(usage.get("tokens_in", 0)) + int(usage.get("tokens_out", 0))

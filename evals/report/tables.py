@@ -1,0 +1,139 @@
+"""The report's tables as rows of text, for HTML and Markdown alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..figures import Figure
+from .model import ProgramReport, Report
+
+FIGURES = (
+    "program",
+    "solved",
+    "rate",
+    "interval",
+    "replicates",
+    "false green",
+    "calls",
+    "prompt tokens",
+    "answer tokens",
+    "model s",
+    "resampling at its tokens",
+    "steering",
+    "sandbox",
+    "truncated",
+    "unverified",
+)
+COMPARISONS = (
+    "comparison",
+    "points",
+    "interval",
+    "p",
+    "p (Holm)",
+    "tasks",
+    "tokens a run",
+    "model s a run",
+    "verdict",
+)
+CONTRASTS = ("comparison", "at", "points", "interval", "p", "p (Holm)", "tasks", "verdict")
+CLASSES = ("class", "pieces", "fixed", "interval", "p (Holm)")
+
+
+def figure_cells(report: Report) -> list[list[str]]:
+    """The programs and their figures."""
+    return [_figure(p.name, p.figure, p.resampling_at_tokens) for p in report.programs]
+
+
+def section_figures(section: Mapping[str, Any]) -> list[list[str]]:
+    """The figures of an experiment."""
+    figures: Mapping[str, Any] = section.get("figures") or {}
+    return [_figure(name, Figure.model_validate(data), None) for name, data in figures.items()]
+
+
+def comparison_cells(report: Report) -> list[list[str]]:
+    """The paired differences with the compute of both sides."""
+    rows: list[list[str]] = []
+    for c in report.comparisons:
+        d = c.comparison
+        left_out = f" ({c.left_out} of one side only left out)" if c.left_out else ""
+        rows.append(
+            [
+                f"{d.name} − {d.other}",
+                f"{d.points:+.1f}",
+                _signed(d.interval),
+                p_value(d.p),
+                p_value(c.p_adjusted),
+                f"{d.n}{left_out}",
+                f"{c.tokens[0]:,.0f} against {c.tokens[1]:,.0f}",
+                f"{c.model_seconds[0]:,.1f} against {c.model_seconds[1]:,.1f}",
+                c.verdict,
+            ]
+        )
+    return rows
+
+
+def section_comparisons(section: Mapping[str, Any]) -> list[list[str]]:
+    """The paired differences of an experiment."""
+    return [
+        [
+            f"{c['name']} − {c['other']}",
+            str(c.get("at") or ""),
+            f"{c['points']:+.1f}",
+            _signed(c["interval"]),
+            p_value(c["p"]),
+            p_value(c["p_adjusted"]) if "p_adjusted" in c else "",
+            str(c["n"]),
+            str(c["verdict"]) + (f" ({c['note']})" if c.get("note") else ""),
+        ]
+        for c in section.get("comparisons") or ()
+    ]
+
+
+def class_cells(program: ProgramReport) -> list[list[str]]:
+    """How often code of each class was fixed by the next attempt."""
+    return [
+        [
+            rate.name,
+            str(rate.n),
+            f"{rate.fixed} ({100 * rate.fixed / rate.n:.0f} %)",
+            f"{100 * rate.interval[0]:.0f} to {100 * rate.interval[1]:.0f} %",
+            p_value(rate.p_adjusted),
+        ]
+        for rate in program.class_rates
+    ]
+
+
+def p_value(p: float) -> str:
+    """A p value for a table."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _signed(interval: tuple[float, float] | list[float]) -> str:
+    return f"{interval[0]:+.1f} to {interval[1]:+.1f}"
+
+
+def _figure(name: str, f: Figure, resampling: float | None) -> list[str]:
+    green = f.false_green
+    shown = "–"
+    if green is not None and green.green and green.interval is not None:
+        low, high = green.interval
+        share = f"{100 * green.count / green.green:.1f} %, {100 * low:.1f}–{100 * high:.1f} %"
+        shown = f"{green.count} of {green.green} ({share})"
+    return [
+        name + (" (simulated)" if f.simulated else ""),
+        f"{f.solved:g}/{f.n}",
+        f"{100 * f.rate:.1f} %",
+        f"{100 * f.interval[0]:.1f}–{100 * f.interval[1]:.1f} %",
+        str(f.replicates),
+        shown,
+        f"{f.model_calls:,}",
+        f"{f.tokens_in:,}",
+        f"{f.tokens_out:,}",
+        f"{f.model_seconds:,.0f}",
+        "–" if resampling is None else f"{100 * resampling:.1f} %",
+        f.steering,
+        f.tier or "–",
+        str(f.truncated),
+        str(f.unverified),
+    ]
