@@ -1,0 +1,162 @@
+"""Experiment `error-classes`: which mistakes refining mends, and whether a fresh draft would have done as well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..statistics import clustered_interval, holm, paired_difference
+from ..transitions import PASSED, ErrorLedger, error_ledger
+from .bench import Bench
+from .judged import Judged, judge, transition_table
+from .pool import Model
+from .result import Cell, Table
+from .verdicts import in_words
+
+Flags = dict[str, list[float]]
+
+
+@dataclass
+class _Class:
+    """Drafts of one class that a loop set out to mend: task → fixed or not, by each of the two ways."""
+
+    refined: Flags = field(default_factory=dict[str, list[float]])
+    redrawn: Flags = field(default_factory=dict[str, list[float]])
+
+    @property
+    def n(self) -> int:
+        return sum(len(flags) for flags in self.refined.values())
+
+
+def error_classes(bench: Bench) -> str:
+    """Run it; the verdict in words.
+
+    Self-refine and resampling from the same first drafts. Counted are drafts that did not pass the steering tests;
+    classes and "fixed" (some later code passes) are judged on all tests. A class is tested against the others by
+    Fisher's exact test on the first replicate alone (replicates of a task are not independent), Holm-adjusted;
+    intervals are over tasks.
+
+    Source: *Feedback Over Form* (arXiv 2604.21950), error taxonomy; the comparison with fresh drafts is ours.
+    """
+    pooled: dict[str, _Class] = {}
+    shown: list[str] = []
+    for model in bench.pool.models:
+        found, ledger = _one(bench, model)
+        shown += [
+            f"{model.label}: {rate.name} is fixed {'more' if _above(rate.fixed, rate.n, ledger) else 'less'} often than"
+            f" the other classes ({rate.fixed} of {rate.n})"
+            for rate in ledger.by_initial_class
+            if rate.p_adjusted < 1 - bench.config.level
+        ]
+        for name, one in found.items():
+            kept = pooled.setdefault(name, _Class())
+            for task_id in one.refined:
+                kept.refined.setdefault(task_id, []).extend(one.refined[task_id])
+                kept.redrawn.setdefault(task_id, []).extend(one.redrawn[task_id])
+    if len(bench.pool.models) > 1:
+        bench.tables.append(_table("All models pooled", pooled, bench.config.level, bench.config.seed))
+    classes = "; ".join(shown) or "No class is shown to be fixed more or less often than the others"
+    return f"{classes}. {in_words(bench.contrasts())}"
+
+
+def _one(bench: Bench, model: Model) -> tuple[dict[str, _Class], ErrorLedger]:
+    arms, config = bench.arms, bench.config
+    refine, resample = f"refine {model.label}", f"resample {model.label} ×{config.calls}"
+    refined = judge(bench.run(refine, arms.refine(model)), bench.tasks, config.concurrency)
+    redrawn = judge(bench.run(resample, arms.resample(model)), bench.tasks, config.concurrency)
+    bench.compare(refine, resample, at="equal calls")
+    found = _by_class(refined, redrawn)
+    bench.tables.append(_table(f"{refine}: fixed by class of the draft", found, config.level, config.seed))
+    set_out = [j for j in refined if _is_red(j)]
+    ledger = error_ledger([j.classes for j in set_out or refined])
+    first = [j for j in set_out if j.item.replicate == 0]
+    tested = error_ledger([j.classes for j in first or set_out or refined])
+    bench.tables.append(_tests(refine, tested))
+    bench.tables += [
+        transition_table(f"{refine}: iteration {step.iteration}, class on all tests", step)
+        for step in ledger.steps
+    ]
+    false_green = sum(not _is_red(j) and j.classes[0] != PASSED for j in refined)
+    bench.notes.append(
+        f"{refine}: {len(set_out)} drafts did not pass the steering tests and were mended; {false_green} passed them"
+        " and are wrong by the hidden ones: no loop mends those"
+    )
+    return found, tested
+
+
+def _is_red(j: Judged) -> bool:
+    return j.first_green != 0
+
+
+def _by_class(refined: Sequence[Judged], redrawn: Sequence[Judged]) -> dict[str, _Class]:
+    other = {(j.item.task_id, j.item.replicate): j for j in redrawn}
+    found: dict[str, _Class] = {}
+    for j in refined:
+        twin = other[j.item.task_id, j.item.replicate]
+        if not _is_red(j):
+            continue
+        one = found.setdefault(j.classes[0], _Class())
+        one.refined.setdefault(j.item.task_id, []).append(float(PASSED in j.classes[1:]))
+        one.redrawn.setdefault(j.item.task_id, []).append(float(PASSED in twin.classes[1:]))
+    return dict(sorted(found.items(), key=lambda pair: -pair[1].n))
+
+
+def _table(title: str, classes: Mapping[str, _Class], level: float, seed: int) -> Table:
+    """Each class: fixed by refining, fixed by fresh drafts, and the paired difference, Holm-adjusted over classes."""
+    compared = {
+        name: paired_difference(one.refined, one.redrawn, level, rng=seed) for name, one in classes.items()
+    }
+    adjusted = holm({name: d.p for name, d in compared.items()}, 1 - level).adjusted if compared else {}
+    rows: list[tuple[Cell, ...]] = []
+    for name, one in classes.items():
+        mended, drawn = (clustered_interval(flags, level) for flags in (one.refined, one.redrawn))
+        d = compared[name]
+        rows.append(
+            (
+                name,
+                one.n,
+                len(one.refined),
+                round(sum(map(sum, one.refined.values()))),
+                f"{100 * mended.estimate:.0f} % ({100 * mended.low:.0f}–{100 * mended.high:.0f})",
+                round(sum(map(sum, one.redrawn.values()))),
+                f"{100 * drawn.estimate:.0f} % ({100 * drawn.low:.0f}–{100 * drawn.high:.0f})",
+                f"{100 * d.difference:+.0f} ({100 * d.low:+.0f} to {100 * d.high:+.0f})",
+                round(d.p, 4),
+                round(adjusted[name], 4),
+            )
+        )
+    return Table(
+        title=title,
+        columns=(
+            "class of the draft",
+            "drafts",
+            "tasks",
+            "fixed by refining",
+            "rate",
+            "fixed by fresh drafts",
+            "rate, fresh",
+            "difference, points",
+            "p",
+            "p after Holm",
+        ),
+        rows=tuple(rows),
+        note=f"both ways start from the same drafts and may make as many calls; {100 * level:g} % intervals over tasks",
+    )
+
+
+def _tests(name: str, ledger: ErrorLedger) -> Table:
+    rows = tuple(
+        (rate.name, rate.n, rate.fixed, round(rate.p, 4), round(rate.p_adjusted, 4))
+        for rate in ledger.by_initial_class
+    )
+    return Table(
+        title=f"{name}: is a class fixed as often as the others? (first replicate, Fisher's exact test)",
+        columns=("class of the draft", "drafts", "fixed", "p", "p after Holm"),
+        rows=rows,
+    )
+
+
+def _above(fixed: int, n: int, ledger: ErrorLedger) -> bool:
+    others_n = sum(r.n for r in ledger.by_initial_class) - n
+    others = sum(r.fixed for r in ledger.by_initial_class) - fixed
+    return others_n == 0 or fixed / n > others / others_n
