@@ -132,7 +132,6 @@ def test_an_ordinary_user_gets_the_same(
     link = folder / "greenloop"
     if not link.exists():
         link.symlink_to(ROOT)
-    # testing/__init__ may import pytest: only the list of attacks is needed
     try:
         done = subprocess.run(
             [python, "-c", UNPRIVILEGED, *names],
@@ -144,7 +143,8 @@ def test_an_ordinary_user_gets_the_same(
         folder.rmdir()
     assert done.returncode == 0, done.stderr
     assert "WRONG" not in done.stdout, done.stdout
-    assert done.stdout.startswith("tiers ") and done.stdout.rstrip().endswith("done")
+    assert done.stdout.startswith("tiers ")
+    assert done.stdout.rstrip().endswith("done")
     assert "landlock" in done.stdout or "namespaces" in done.stdout
 
 

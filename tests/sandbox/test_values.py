@@ -255,7 +255,10 @@ def test_several_entry_points_and_data(box: Sandbox) -> None:
     reason="needs numpy and pandas",
 )
 def test_arrays_and_frames() -> None:
-    code = "import numpy as np\nimport pandas as pd\ndef a(n):\n    return np.arange(n) / 2\ndef f():\n    return pd.DataFrame({'x': [1, 2], 'y': ['a', None]})\n"
+    code = (
+        "import numpy as np\nimport pandas as pd\ndef a(n):\n    return np.arange(n) / 2\n"
+        "def f():\n    return pd.DataFrame({'x': [1, 2], 'y': ['a', None]})\n"
+    )
     tests = [
         "assert np.allclose(a(3), [0, 0.5, 1])",
         "assert a(2).shape == (2,) and a(2).dtype == np.float64",
