@@ -25,6 +25,22 @@ class Finalist(BaseModel):
     figure: Figure
 
 
+class Baseline(BaseModel):
+    """What the chosen program was compared with on the locked tasks.
+
+    Attributes:
+        name: "the defaults", "the strongest single model", "resampling at equal compute …".
+        figure: Its figure on the locked tasks.
+        comparison: Chosen minus this, paired by task, Holm-adjusted over the family.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    figure: Figure
+    comparison: Comparison
+
+
 class Evidence(BaseModel):
     """The numbers and the verdict that a tuned program carries, in memory and in its exported folder.
 
@@ -32,8 +48,8 @@ class Evidence(BaseModel):
         verdict: In words, what is and is not shown.
         confirmed: The chosen program on the validation tasks, which no selection saw; None where there were none
             or the budget did not reach.
-        baseline: The untuned program (its defaults) on the same tasks.
-        comparison: Chosen minus baseline, paired by task.
+        baselines: What it was compared with on the same tasks.
+        detectable_points: Smallest difference in points that these tasks show with power 0.8 at a rate of 50 %.
         settings: The chosen values by path.
         finalists: What the choice was made from.
         trials: Configurations that the search finished.
@@ -52,8 +68,8 @@ class Evidence(BaseModel):
 
     verdict: str
     confirmed: Figure | None
-    baseline: Figure | None
-    comparison: Comparison | None
+    baselines: tuple[Baseline, ...] = ()
+    detectable_points: float | None = None
     settings: dict[str, Any]
     finalists: tuple[Finalist, ...]
     trials: int
@@ -71,10 +87,16 @@ class Evidence(BaseModel):
         lines = [f"verdict: {self.verdict}"]
         if self.confirmed is not None:
             lines.append(f"chosen, on locked tasks: {self.confirmed.line()}")
-        if self.baseline is not None:
-            lines.append(f"defaults, same tasks:    {self.baseline.line()}")
-        if self.comparison is not None:
-            lines.append(f"difference: {self.comparison.line()}")
+        for baseline in self.baselines:
+            lines.append(f"{baseline.name}: {baseline.figure.line()}")
+            lines.append(f"  difference: {baseline.comparison.line()}")
+        if self.confirmed is not None:
+            shows = "none: they are too few"
+            if self.detectable_points is not None:
+                shows = f"{self.detectable_points:.0f} points"
+            lines.append(
+                f"smallest difference that {self.confirmed.n} tasks show with power 0.8 at a rate of 50 %: {shows}"
+            )
         for finalist in self.finalists:
             lines.append(f"finalist {_short(finalist.settings)}: {finalist.figure.line()}")
         lines.append(

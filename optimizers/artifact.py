@@ -234,8 +234,8 @@ def _write(target: Path, texts: dict[str, str]) -> None:
 def _models(program: dspy.Module, evidence: Evidence | None) -> dict[str, str]:
     """Names of the models in the program's settings, with the digests that the evidence's runs saw."""
     seen: dict[str, str] = {}
-    for figure in (evidence.confirmed, evidence.baseline) if evidence else ():
-        seen.update(figure.models if figure else {})
+    if evidence is not None and evidence.confirmed is not None:
+        seen.update(evidence.confirmed.models)
     for finalist in evidence.finalists if evidence else ():
         seen.update(finalist.figure.models)
     named = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -47,6 +48,22 @@ def plain_values(found: dict[str, Knob], *, default: bool = False) -> dict[str, 
         value = knob.default if default else knob.value
         values[path] = label(value) if isinstance(knob, Choice) else value
     return values
+
+
+def grid(found: dict[str, Knob]) -> list[dict[str, Any]]:
+    """Every configuration of a finite space, as Optuna's plain values."""
+    axes = [_points(knob) for knob in found.values()]
+    return [dict(zip(found, point, strict=True)) for point in itertools.product(*axes)]
+
+
+def _points(knob: Knob) -> list[Any]:
+    if isinstance(knob, Choice):
+        return list(knob.labels)
+    if isinstance(knob, Int):
+        return list(range(knob.low, knob.high + 1, knob.step or 1))
+    if isinstance(knob, Float) and knob.step:
+        return [round(knob.low + i * knob.step, 12) for i in range(int(knob.size))]
+    raise UsageError("a continuous knob has no grid")
 
 
 def with_values(program: dspy.Module, values: dict[str, Any]) -> dspy.Module:

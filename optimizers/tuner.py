@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,15 +15,16 @@ import optuna
 from ..errors import BudgetExhausted, ProgramError, UsageError
 from ..evals.check import solved
 from ..evals.evidence import Evidence, Finalist
-from ..evals.figures import Comparison, Figure
-from ..evals.scoring import Metric, Progress, Scores, score
+from ..evals.scoring import Metric, Progress, Scores, TaskScore, score
 from ..modules.knobs import Knob
 from ..runtime.budget import Budget, Meter
 from ..runtime.run import Session, use_session
 from ..runtime.store import Store, open_store
 from ..runtime.task import Task
 from ..runtime.versions import versions
-from .space import plain_values, space, suggest, with_values
+from .confirming import confirm
+from .racing import Race
+from .space import grid, plain_values, space, suggest, with_values
 from .study import book_spent, finished, open_study, spent_before, study_name, take_over_stale_trials
 
 _SEARCH_SHARE = 0.6
@@ -36,9 +38,9 @@ class TunerProgress:
 
     Attributes:
         phase: "search", "finalists" or "confirm".
-        step: Number of the configuration in this phase, from 1.
-        steps: Configurations of this phase.
-        settings: The values being scored.
+        step: Number of the configuration in this phase, from 1; 0 in "confirm".
+        steps: Configurations of this phase; 0 in "confirm".
+        settings: The values being scored; in "confirm" the name of the program.
         best: Best score of the search so far; inflated by selection.
         scoring: How far this configuration is.
     """
@@ -46,7 +48,7 @@ class TunerProgress:
     phase: str
     step: int
     steps: int
-    settings: dict[str, Any]
+    settings: dict[str, Any] | str
     best: float | None
     scoring: Progress
 
@@ -65,10 +67,11 @@ class OptunaTuner:
         seed: Seed of the search and of everything drawn.
         finalists: How many of the best configurations are run again on fresh replicates, beside the defaults.
         replicates: Fresh replicates of finalists and of the confirmation.
-        sampler: Any Optuna sampler; seeded TPE without one.
+        sampler: Any Optuna sampler. Without one: brute force where every configuration can be tried, else seeded TPE.
         study: Name of the study; made from the content of program, space, tasks and seed without one.
         oracle: Let hidden tests steer too; stamped on every figure.
         concurrency: Runs at once.
+        racing: End a configuration early when paired evidence says that it cannot win; see `optimizers.racing`.
         on_progress: Called after each scored task.
 
     Attributes:
@@ -93,6 +96,7 @@ class OptunaTuner:
         study: str | None = None,
         oracle: bool = False,
         concurrency: int = 4,
+        racing: bool = True,
         on_progress: Callable[[TunerProgress], None] | None = None,
     ) -> None:
         if finalists < 1 or replicates < 1:
@@ -107,6 +111,7 @@ class OptunaTuner:
         self.study_name = study
         self.oracle = oracle
         self.concurrency = concurrency
+        self.racing = racing
         self.on_progress = on_progress
         self._study: optuna.Study | None = None
 
@@ -176,20 +181,22 @@ class _Search:
         self.tasks = sorted(tasks, key=lambda t: t.task_id)
         random.Random(tuner.seed).shuffle(self.tasks)
         self.defaults = plain_values(found, default=True)
-        self.size = 1.0
-        for knob in found.values():
-            self.size *= knob.size
+        self.size = math.prod(knob.size for knob in found.values())
 
     def run(self) -> None:
         """Try configurations until the budget's share, the number of trials or the space is used up."""
         limit = self._limit()
         if not self.study.get_trials(deepcopy=False):
             self.study.enqueue_trial(self.defaults)
-        while len(finished(self.study)) < limit and len(self._results()) < self.size:
+            if self.size <= limit and self.tuner.sampler is None:
+                for values in grid(self.found):
+                    self.study.enqueue_trial(values, skip_if_exists=True)
+        while len(finished(self.study)) < limit and len(self._tried()) < self.size:
             trial = self.study.ask()
             values = suggest(trial, self.found)
             try:
-                scores = self._score(values, self.tasks, "search", len(finished(self.study)) + 1, limit)
+                race = self._race()
+                scores = self._score(values, "search", len(finished(self.study)) + 1, limit, race.lost)
             except BudgetExhausted:
                 self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 if not finished(self.study):
@@ -200,7 +207,12 @@ class _Search:
                 self.study.enqueue_trial(values)
                 raise
             trial.set_user_attr("figure", scores.figure().model_dump(mode="json"))
-            self.study.tell(trial, scores.mean)
+            trial.set_user_attr("scores", {item.task_id: item.score for item in scores.items})
+            if len(scores.items) < len(self.tasks):
+                trial.report(scores.mean, step=len(scores.items))
+                self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            else:
+                self.study.tell(trial, scores.mean)
             book_spent(self.study, self.meter.paid)
 
     def choose(self) -> tuple[dict[str, Any], list[tuple[dict[str, Any], float, Scores]]]:
@@ -212,7 +224,7 @@ class _Search:
         runs: list[tuple[dict[str, Any], float, Scores]] = []
         for step, (values, rate) in enumerate(ranked, 1):
             try:
-                scores = self._score(values, self.tasks, "finalists", step, len(ranked), fresh=True)
+                scores = self._score(values, "finalists", step, len(ranked))
             except BudgetExhausted:
                 break
             runs.append((values, rate, scores))
@@ -229,36 +241,23 @@ class _Search:
         url: str,
         name: str,
     ) -> dspy.Module:
-        """Score the chosen program once on the locked tasks, beside the defaults, and stamp it with the evidence."""
-        chosen: Figure | None = None
-        baseline: Figure | None = None
-        comparison: Comparison | None = None
-        verdict = "not confirmed: there were no validation tasks"
-        if locked:
-            try:
-                mine = self._score(values, locked, "confirm", 1, 2)
-                chosen = mine.figure()
-                verdict = "not shown better than the defaults: the defaults themselves were chosen"
-                if values != self.defaults:
-                    other = self._score(self.defaults, locked, "confirm", 2, 2)
-                    baseline = other.figure()
-                    comparison = Comparison.paired(
-                        mine.by_task(),
-                        other.by_task(),
-                        name="tuned",
-                        other="the defaults",
-                        seed=self.tuner.seed,
-                    )
-                    verdict = comparison.verdict
-            except BudgetExhausted as spent:
-                verdict = f"not confirmed: {spent}"
+        """Confirm the chosen program once on the locked tasks, and stamp it with the evidence."""
         tuned = with_values(self.program, values)
+        confirmation = confirm(
+            tuned,
+            None if values == self.defaults else with_values(self.program, self.defaults),
+            trainset=self.tasks,
+            locked=locked,
+            replicates=self.tuner.replicates,
+            score=self._score_locked,
+            seed=self.tuner.seed,
+        )
         search_rate = {repr(v): r for v, r in self._results()}.get(repr(values), 0.0)
         cast("Any", tuned).evidence = Evidence(
-            verdict=verdict,
-            confirmed=chosen,
-            baseline=baseline,
-            comparison=comparison,
+            verdict=confirmation.verdict,
+            confirmed=confirmation.chosen,
+            baselines=confirmation.baselines,
+            detectable_points=confirmation.detectable_points,
             settings=values,
             finalists=tuple(Finalist(settings=v, search_rate=r, figure=s.figure()) for v, r, s in runs),
             trials=len(finished(self.study)),
@@ -278,41 +277,77 @@ class _Search:
         cast("Any", tuned)._compiled = True
         return tuned
 
+    def _score_locked(self, program: dspy.Module, tasks: Sequence[Task], what: str) -> Scores:
+        """Score a program of the confirmation; baselines picked on train tasks are scored once there."""
+        return self._run(program, tasks, "confirm", what, 0, 0, replicates=self.tuner.replicates)
+
     def _score(
         self,
         values: dict[str, Any],
-        tasks: list[Task],
         phase: str,
         step: int,
         steps: int,
-        *,
-        fresh: bool = False,
+        stop_early: Callable[[list[TaskScore]], bool] | None = None,
+    ) -> Scores:
+        """Score a configuration on the train tasks: one replicate in the search, fresh ones for finalists."""
+        searching = phase == "search"
+        return self._run(
+            with_values(self.program, values),
+            self.tasks,
+            phase,
+            values,
+            step,
+            steps,
+            replicates=1 if searching else self.tuner.replicates,
+            first_replicate=0 if searching else 1,
+            stop_early=stop_early,
+        )
+
+    def _run(
+        self,
+        program: dspy.Module,
+        tasks: Sequence[Task],
+        phase: str,
+        what: dict[str, Any] | str,
+        step: int,
+        steps: int,
+        **how: Any,
     ) -> Scores:
         best = max((r for _, r in self._results()), default=None)
 
         def tell(progress: Progress) -> None:
             if self.tuner.on_progress is not None:
-                self.tuner.on_progress(TunerProgress(phase, step, steps, values, best, progress))
+                self.tuner.on_progress(TunerProgress(phase, step, steps, what, best, progress))
 
         return score(
-            with_values(self.program, values),
+            program,
             tasks,
-            replicates=1 if phase == "search" else self.tuner.replicates,
-            first_replicate=1 if fresh else 0,
             oracle=self.tuner.oracle,
             metric=self.tuner.metric,
             concurrency=self.tuner.concurrency,
             on_progress=tell,
+            **how,
         )
 
     def _results(self) -> list[tuple[dict[str, Any], float]]:
         """Distinct configurations with their mean search score, in the order of their first trial."""
         pooled: dict[str, tuple[dict[str, Any], list[float]]] = {}
         for trial in finished(self.study):
-            if trial.value is not None:
+            if trial.state == optuna.trial.TrialState.COMPLETE and trial.value is not None:
                 values = {path: trial.params[path] for path in self.found}
                 pooled.setdefault(repr(values), (values, []))[1].append(trial.value)
         return [(values, sum(rates) / len(rates)) for values, rates in pooled.values()]
+
+    def _tried(self) -> set[str]:
+        """Distinct configurations that ran to their end or lost their race."""
+        return {repr({path: trial.params[path] for path in self.found}) for trial in finished(self.study)}
+
+    def _race(self) -> Race:
+        """A race of the next configuration against the best complete ones."""
+        complete = [t for t in finished(self.study) if t.state == optuna.trial.TrialState.COMPLETE]
+        ranked = sorted(complete, key=lambda t: -(t.value or 0.0))
+        leaders = [t.user_attrs["scores"] for t in ranked if "scores" in t.user_attrs]
+        return Race(leaders if self.tuner.racing else [])
 
     def _limit(self) -> int:
         if self.tuner.budget.n_trials is not None:

@@ -46,8 +46,14 @@ def test_it_finds_the_better_setting_and_confirms_it(tmp_path) -> None:
     evidence = tuned.evidence
     assert evidence.confirmed.n == 6
     assert evidence.confirmed.rate == 1.0
-    assert evidence.baseline.rate < 1.0
-    assert evidence.comparison is not None
+    names = [b.name for b in evidence.baselines]
+    assert names[0] == "the defaults"
+    assert names[1] == "the strongest single model"
+    assert names[2].startswith("resampling at equal compute")
+    assert evidence.baselines[0].figure.rate < 1.0
+    assert all(b.comparison.p_adjusted is not None for b in evidence.baselines)
+    assert evidence.detectable_points is None
+    assert "too few" in str(evidence)
     assert evidence.trials == 8
     assert len(made.study.trials) == 8
     assert made.study.trials[0].params["generate.temperature"] == 0.2
