@@ -58,6 +58,7 @@ _HOMES = {
     "score": "evals.scoring",
     "session": "runtime.run",
     "solved": "evals.check",
+    "space": "optimizers.space",
     "split": "evals.split",
 }
 
@@ -101,6 +102,7 @@ __all__ = [
     "score",
     "session",
     "solved",
+    "space",
     "split",
 ]
 
@@ -113,7 +115,6 @@ if TYPE_CHECKING:
     from .evals.scoring import score
     from .evals.split import split
     from .evals.tasks import load_tasks
-    from .optimizers.artifact import export, load
     from .modules.critique import Critique, GenerateCritiqueRefine
     from .modules.escalate import Escalate
     from .modules.execute import Execute
@@ -127,6 +128,8 @@ if TYPE_CHECKING:
     from .modules.route import Route
     from .modules.selecting import Select
     from .modules.write_tests import WriteTests
+    from .optimizers.artifact import export, load
+    from .optimizers.space import space
     from .optimizers.tuner import OptunaTuner
     from .runtime.attempt import Attempt, Trajectory
     from .runtime.budget import Budget

@@ -16,6 +16,7 @@ from ..errors import ExportError, UsageError
 from ..evals.evidence import Evidence
 from ..evals.split import split
 from ..optimizers.artifact import export, is_replaceable
+from ..optimizers.confirming import detectable_points
 from ..optimizers.tuner import OptunaTuner, TunerProgress
 from ..runtime.budget import Budget
 from .common import (
@@ -84,6 +85,12 @@ def tune(
     budget = Budget(tokens=budget_tokens, calls=budget_calls, timeout_s=budget_seconds, n_trials=trials)
     program = tunable_program(list(dict.fromkeys(pool)), max_tokens=max_tokens)
     check_models(program)
+    shown = detectable_points(len(locked), replicates)
+    err.print(
+        f"tuned on {len(tuned_on)} tasks, confirmed on {len(locked)}; smallest difference that these can show: "
+        + (f"{shown:.0f} points" if shown is not None else "none, they are too few"),
+        soft_wrap=True,
+    )
     with tuning_progress() as tell:
         tuner = OptunaTuner(
             budget=budget,

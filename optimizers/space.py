@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from typing import Any
 
 import dspy
@@ -13,19 +14,47 @@ from ..errors import UsageError
 from ..modules.knobs import Choice, Float, Int, Knob, knobs, label, to_plain
 
 
-def space(program: dspy.Module) -> dict[str, Knob]:
-    """Every knob of the program that has more than one value, by path.
+class Space(dict[str, Knob]):
+    """Knobs by path; printed as a table."""
+
+    @property
+    def size(self) -> float:
+        """Configurations in it; infinite with a continuous knob."""
+        return math.prod(knob.size for knob in self.values())
+
+    def __str__(self) -> str:
+        width = max(len(path) for path in self)
+        lines = [f"{path:{width}}  {_range(knob)}, now {label(knob.value)}" for path, knob in self.items()]
+        many = "infinitely many" if math.isinf(self.size) else f"{self.size:,.0f}"
+        return "\n".join([*lines, f"{many} configurations"])
+
+
+def space(program: dspy.Module) -> Space:
+    """Every knob of the program that has more than one value: what a tuner searches.
 
     Raises:
         UsageError: There is none: nothing can be tuned.
+
+    Example:
+        >>> from greenloop import Generate, Int, Resample
+        >>> print(space(Resample(generate=Generate(model="embedded"), samples=Int(1, 4))))
+        samples  1 to 4, now 1
+        4 configurations
     """
-    found = {path: knob for path, knob in knobs(program).items() if knob.size > 1}
+    found = Space({path: knob for path, knob in knobs(program).items() if knob.size > 1})
     if not found:
         raise UsageError(
             "the program has no knobs to tune: give a stage gl.Choice, gl.Int or gl.Float in place of a value, "
             "as in gl.Generate(temperature=gl.Float(0, 1))"
         )
     return found
+
+
+def _range(knob: Knob) -> str:
+    if isinstance(knob, Choice):
+        return "one of " + ", ".join(knob.labels)
+    low, high, step = (to_plain(getattr(knob, name)) for name in ("low", "high", "step"))
+    return f"{low:g} to {high:g}" + (f" by {step:g}" if step not in (None, 1) else "")
 
 
 def suggest(trial: optuna.Trial, found: dict[str, Knob]) -> dict[str, Any]:

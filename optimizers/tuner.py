@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -30,6 +31,7 @@ from .study import book_spent, finished, open_study, spent_before, study_name, t
 _SEARCH_SHARE = 0.6
 _DEFAULT_TRIALS = 20
 _MOST_TRIALS = 200
+_BOOK_EVERY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ class _Search:
         random.Random(tuner.seed).shuffle(self.tasks)
         self.defaults = plain_values(found, default=True)
         self.size = math.prod(knob.size for knob in found.values())
+        self._booked_at = time.monotonic()
 
     def run(self) -> None:
         """Try configurations until the budget's share, the number of trials or the space is used up."""
@@ -316,6 +319,7 @@ class _Search:
         best = max((r for _, r in self._results()), default=None)
 
         def tell(progress: Progress) -> None:
+            self._book()
             if self.tuner.on_progress is not None:
                 self.tuner.on_progress(TunerProgress(phase, step, steps, what, best, progress))
 
@@ -328,6 +332,13 @@ class _Search:
             on_progress=tell,
             **how,
         )
+
+    def _book(self) -> None:
+        """Note now and then what was paid, so that a killed process's spending is not forgotten."""
+        now = time.monotonic()
+        if now - self._booked_at >= _BOOK_EVERY_S:
+            self._booked_at = now
+            book_spent(self.study, self.meter.paid)
 
     def _results(self) -> list[tuple[dict[str, Any], float]]:
         """Distinct configurations with their mean search score, in the order of their first trial."""
