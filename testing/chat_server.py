@@ -41,6 +41,7 @@ class ChatServer:
         requests: Bodies of the chat requests so far.
         swaps: How often another model was loaded.
         most_at_once: Most chat requests that were under way together.
+        count_at_most: Prompt tokens that it reads at most, as servers do that cut prompts in silence.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class ChatServer:
         self.requests: list[dict[str, Any]] = []
         self.swaps = 0
         self.most_at_once = 0
+        self.count_at_most: int | None = None
         self._under_way = 0
         self._lock = threading.Lock()
         self._loading = threading.Lock()
@@ -188,6 +190,7 @@ def _handler(owner: ChatServer) -> type[BaseHTTPRequestHandler]:
                 self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": piece}}]})
             self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
             asked = sum(len(str(m.get("content")).split()) for m in body.get("messages", []))
+            asked = asked if owner.count_at_most is None else min(asked, owner.count_at_most)
             usage = {"prompt_tokens": asked, "completion_tokens": words, "total_tokens": asked + words}
             self._event({"choices": [], "usage": usage})
             self.wfile.write(b"data: [DONE]\n\n")

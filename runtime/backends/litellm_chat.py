@@ -14,10 +14,16 @@ from ..model_spec import ModelSpec
 from .answer_text import RepetitionWatch, split_thinking, strip_escapes
 from .base import Answer, Call
 from .event_loop import wait_for
-from .failures import BrokenOff, Stalled, translate
+from .failures import BrokenOff, PromptTooLong, Stalled, too_long, translate
 
 CHARACTERS_PER_TOKEN = 3.5
 """Rough size of a token where a server counts none: such answers carry the flag "estimated_tokens"."""
+
+
+_SURELY_LONGER = 1.5
+"""A prompt whose estimate exceeds the context by this factor does not fit, whatever the model's tokeniser."""
+_SURELY_CUT = 0.6
+"""A server that counts fewer than this part of our estimate has cut the prompt."""
 
 
 @functools.cache
@@ -80,7 +86,30 @@ class LitellmBackend:
     def ask(self, call: Call) -> Answer:
         """Make one call, streamed; see `Backend.ask`."""
         self.prepare()
-        return wait_for(self.stream(call))
+        if self._spec.context is not None and self.estimate(call) > self._spec.context * _SURELY_LONGER:
+            raise PromptTooLong(too_long(self._spec))
+        answer = wait_for(self.stream(call))
+        if self._was_cut(call, answer):
+            raise PromptTooLong(
+                f"{too_long(self._spec)} (the server cut it in silence to {answer.tokens_in} tokens)"
+            )
+        return answer
+
+    def estimate(self, call: Call) -> int:
+        """Prompt tokens by a tokeniser of our own: other models' agree with it within some twenty percent."""
+        if call.prompt_characters < 1000:  # no context is so short
+            return 0
+        count = load_litellm().token_counter
+        return int(count(model="gpt-3.5-turbo", messages=[dict(m) for m in call.messages]))
+
+    def _was_cut(self, call: Call, answer: Answer) -> bool:
+        """Whether the server read far fewer tokens than it was sent; older ones cut without a word."""
+        if "estimated_tokens" in answer.flags:
+            return False
+        roughly = call.prompt_characters / CHARACTERS_PER_TOKEN
+        return (
+            answer.tokens_in < roughly * _SURELY_CUT and answer.tokens_in < self.estimate(call) * _SURELY_CUT
+        )
 
     def prepare(self) -> None:
         """Do what is not part of the first call's time: importing litellm, starting a server."""
@@ -230,6 +259,11 @@ class StreamReading:
 
 def _broke_off(chunks: Any) -> bool:
     """Whether the stream ended although the server named no reason: litellm makes that a "stop" of its own."""
+    if hasattr(
+        chunks, "_async_generator"
+    ):  # the Router's wrapper: the made-up reason is not among its chunks
+        kept: list[Any] = getattr(chunks, "chunks", [])
+        return not any(choice.finish_reason for chunk in kept for choice in chunk.choices)
     reasons = [getattr(chunks, f"{kind}_finish_reason", "unknown") for kind in ("received", "intermittent")]
     return reasons[0] is None and reasons[1] in (None, "unknown")
 

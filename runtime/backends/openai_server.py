@@ -31,7 +31,7 @@ class OpenAIServerBackend(LitellmBackend):
             if base.rsplit("/", 1)[-1].startswith("v") and base.rsplit("/", 1)[-1][1:].isdigit()
             else f"{base}/v1"
         )
-        super().__init__(spec.model_copy(update={"api_base": base}))
+        super().__init__(spec.model_copy(update={"api_base": base, "context": spec.options.num_ctx}))
         self._lock = threading.Lock()
         self._known: tuple[float, dict[str, Any]] | None = None
         self._slots = 0

@@ -12,6 +12,7 @@ from typing import Any
 
 import dspy
 import pytest
+from dspy.utils.callback import BaseCallback
 from greenloop.errors import BudgetExhausted, ProgramError, UnknownModel, UsageError
 from greenloop.runtime.budget import Budget, Meter
 from greenloop.runtime.engine import unwrap
@@ -240,3 +241,32 @@ def test_urls_are_completed() -> None:
 def test_ollama_host_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_HOST", "0.0.0.0")
     assert parse_model("ollama:m").api_base == "http://127.0.0.1:11434"
+
+
+def test_dspy_callbacks_see_every_call_as_mlflow_autolog_needs() -> None:
+    seen: list[tuple[str, Any]] = []
+
+    class Listener(BaseCallback):
+        def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+            seen.append(("start", instance.model))
+
+        def on_lm_end(self, call_id: str, outputs: Any, exception: Exception | None = None) -> None:
+            seen.append(("end", outputs))
+
+    model = ScriptedModel(["a"])
+    with session(), dspy.context(callbacks=[Listener()], track_usage=True):
+        model("x")
+        asyncio.run(model.acall("y"))
+    assert [kind for kind, _ in seen] == ["start", "end", "start", "end"]
+    assert seen[1] == ("end", ["a"])
+    assert len(model.history) == 2
+    assert model.history[0]["usage"]["completion_tokens"] == 1
+
+
+def test_a_listener_hears_of_each_call_once_it_is_booked() -> None:
+    heard: list[CallRecord] = []
+    model = ScriptedModel(["a"])
+    with session() as active:
+        active.on_call = (heard.append,)
+        model("x"), model("x")
+    assert [(r.cached, r.usage.calls) for r in heard] == [(False, 1), (True, 1)]

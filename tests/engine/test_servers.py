@@ -196,3 +196,19 @@ def test_server_options_reach_the_server() -> None:
     assert (body["top_k"], body["min_p"], body["repeat_penalty"], body["stop"]) == (7, 0.1, 1.1, ["END"])
     assert (body["temperature"], body["seed"]) == (0.4, 5)
     assert body["chat_template_kwargs"] == {"enable_thinking": False}
+
+
+def test_a_server_that_cuts_the_prompt_in_silence_is_found_out() -> None:
+    with ChatServer() as server:
+        server.count_at_most = 100
+        error = failing(language_model(server.name()), "several different words " * 200)
+    assert isinstance(error, PromptTooLong)
+    assert "the server cut it in silence to 100 tokens" in str(error)
+
+
+def test_a_prompt_far_beyond_a_declared_context_is_never_sent() -> None:
+    with ChatServer() as server:
+        error = failing(language_model(server.name(), num_ctx=512), "several different words " * 600)
+        assert server.requests == []
+    assert isinstance(error, PromptTooLong)
+    assert "context of 512 tokens" in str(error)
