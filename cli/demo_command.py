@@ -46,11 +46,11 @@ from .common import (
 from .show import figure_notes, figure_table, scoring_progress
 from .tune_command import tuning_progress
 
-_CALLS = 3
-_MAX_TOKENS = 192
+_CALLS = 2
+_MAX_TOKENS = 160
 _TEMPERATURE = 0.3
-_TUNED_TASKS = 24
-_TRIALS = 5
+_TUNED_TASKS = 8
+_TRIALS = 3
 
 
 def demo(
