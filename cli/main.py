@@ -25,10 +25,13 @@ COMMANDS = {
     "eval": ("eval_command", "evaluate"),
     "tune": ("tune_command", "tune"),
     "run": ("eval_command", "run"),
+    "experiment": ("experiment_command", "experiment"),
+    "reproduce": ("reproduce_command", "reproduce_paper"),
     "doctor": ("doctor_command", "doctor"),
     "check-benchmark": ("check_command", "check_benchmark"),
     "score": ("score_command", "score_samples"),
     "power": ("power_command", "show_power"),
+    "report": ("report_command", "report"),
 }
 """Command to its module and function; a command imports its own module only."""
 

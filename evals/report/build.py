@@ -162,7 +162,7 @@ def _settings(
 def _contrasts(rows: Sequence[ProgramRows], baseline: str, level: float) -> tuple[Contrast, ...]:
     """Every program against the baseline and against resampling, on the tasks of both."""
     by_name = {p.name: p for p in rows if p.rows}
-    against = [baseline, *(name for name in by_name if name.lower().startswith("resampl"))]
+    against = [baseline, *filter(_is_resampling, by_name)]
     pairs: list[tuple[ProgramRows, ProgramRows]] = []
     for other in dict.fromkeys(against):
         for name, program in by_name.items():
@@ -210,6 +210,14 @@ def _contrast(
     )
 
 
+def _is_resampling(name: str) -> bool:
+    return name.lower().startswith("resampl")
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
 def _same_task(a: ProgramRows, b: ProgramRows, task_id: str) -> bool:
     """Whether both saw the same text and tests under this name, as far as is known."""
     mine, theirs = a.task_digests.get(task_id), b.task_digests.get(task_id)
@@ -226,7 +234,7 @@ def _summary(programs: Sequence[ProgramReport], contrasts: Sequence[Contrast]) -
     lines = [
         f"{c.verdict}: {c.comparison.points:+.1f} points ({100 * c.comparison.level:.0f} % interval"
         f" {c.comparison.interval[0]:+.1f} to {c.comparison.interval[1]:+.1f},"
-        f" p = {c.p_adjusted:.3f} after Holm over {c.family}, {c.comparison.n} tasks);"
+        f" p {_p(c.p_adjusted)} after Holm over {c.family}, {c.comparison.n} tasks);"
         f" {c.tokens[0]:,.0f} against {c.tokens[1]:,.0f} tokens a run"
         for c in contrasts
     ]
@@ -234,7 +242,7 @@ def _summary(programs: Sequence[ProgramReport], contrasts: Sequence[Contrast]) -
         f"At {p.name}'s {p.tokens:,.0f} tokens a run, resampling reaches {100 * p.resampling_at_tokens:.1f} %;"
         f" {p.name} has {100 * p.figure.rate:.1f} %. This is read off a curve and not tested."
         for p in programs
-        if p.resampling_at_tokens is not None and len(p.iterations) > 1
+        if p.resampling_at_tokens is not None and len(p.iterations) > 1 and not _is_resampling(p.name)
     ]
     if not contrasts:
         lines += [f"{p.name}: {p.figure.line()}" for p in programs]

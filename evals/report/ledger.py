@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ...errors import UsageError
 from ...runtime.store import Store
@@ -34,12 +34,8 @@ def rows_from_store(store: Store, programs: Mapping[str, str] | None = None) -> 
         steering = str(run.get("steering") or "visible")
         entry = found.get((digest, steering))
         if entry is None:
-            name = wanted.get(asked or "") or str(run.get("program_name") or digest[:12])
-            taken = {other.name for other in found.values()}
-            if name in taken:
-                name = f"{name} ({steering})"
-            if name in taken:
-                name = f"{name} {digest[:8]}"
+            named = wanted.get(asked or "") or str(run.get("program_name") or digest[:12])
+            name = _free_name(named, (steering, digest[:8], digest), {other.name for other in found.values()})
             entry = found[digest, steering] = ProgramRows(name, digest, steering)
         attempts = run.pop("attempts")
         entry.add(run, attempts)
@@ -54,6 +50,12 @@ def rows_from_store(store: Store, programs: Mapping[str, str] | None = None) -> 
     for entry in found.values():
         entry.models = {model: entry.models[model] or digests.get(model, "") for model in entry.models}
     return list(found.values())
+
+
+def _free_name(name: str, additions: Sequence[str], taken: set[str]) -> str:
+    """The name, with the first addition that tells it from those that are taken."""
+    candidates = [name, *(f"{name} ({addition})" for addition in additions)]
+    return next((one for one in candidates if one not in taken), f"{name} ({', '.join(additions)})")
 
 
 def _digest(store: Store, key: str) -> str:

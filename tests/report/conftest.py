@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
 import random
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from greenloop.evals.scoring import Scores, TaskScore
@@ -100,3 +107,129 @@ def some_scores() -> Callable[..., Scores]:
 def one_attempt() -> Callable[..., Attempt]:
     """See `attempt`."""
     return attempt
+
+
+class Browser:
+    """A headless Chromium, spoken to over its debugging pipe."""
+
+    FLAGS = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+        "--disable-component-update --disable-sync --disable-dev-shm-usage --remote-debugging-pipe"
+    ).split()
+
+    def __init__(self, program: str, profile: Path) -> None:
+        to_browser, from_browser = os.pipe(), os.pipe()
+
+        def place() -> None:
+            read, written = os.dup(to_browser[0]), os.dup(from_browser[1])
+            os.dup2(read, 3)
+            os.dup2(written, 4)
+
+        self._process = subprocess.Popen(
+            [program, *self.FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            preexec_fn=place,
+            pass_fds=(3, 4),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(to_browser[0])
+        os.close(from_browser[1])
+        self._out = os.fdopen(to_browser[1], "wb", buffering=0)
+        self._in = os.fdopen(from_browser[0], "rb")
+        self._number = 0
+        self.events: list[dict[str, Any]] = []
+        self._session: str | None = None
+        pages = self.ask("Target.getTargets")["targetInfos"]
+        target = next(page["targetId"] for page in pages if page["type"] == "page")
+        self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            self.ask(f"{domain}.enable")
+
+    def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """One command; events that come meanwhile are kept."""
+        self._number += 1
+        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        self._out.write(json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._read()
+            if answer.get("id") == self._number:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    def _read(self) -> dict[str, Any]:
+        found = bytearray()
+        while (byte := self._in.read(1)) != b"\0":
+            assert byte, "the browser ended"
+            found += byte
+        message = json.loads(found)
+        if "method" in message:
+            self.events.append(message)
+        return message
+
+    def open(self, path: Path, *, width: int, height: int, dark: bool) -> None:
+        """Load a file as a reader of this width and theme would see it."""
+        self.events.clear()
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.ask("Emulation.setEmulatedMedia", features=[scheme])
+        self.ask("Page.navigate", url=path.as_uri())
+        while not any(e["method"] == "Page.loadEventFired" for e in self.events):
+            self._read()
+
+    def value(self, expression: str) -> Any:
+        """What an expression gives in the page."""
+        result = self.ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    def press(self, key: str, code: int, text: str = "") -> None:
+        """Press a key."""
+        for kind in ("keyDown", "keyUp"):
+            typed = {"text": text} if text and kind == "keyDown" else {}
+            self.ask(
+                "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **typed
+            )
+
+    def picture(self, path: Path) -> None:
+        """A picture of what is in view."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", format="png")["data"]))
+
+    def requests(self) -> list[str]:
+        """Addresses that the page asked for since it was opened."""
+        return [
+            e["params"]["request"]["url"] for e in self.events if e["method"] == "Network.requestWillBeSent"
+        ]
+
+    def complaints(self) -> list[str]:
+        """Errors that the page met."""
+        thrown = [json.dumps(e["params"]) for e in self.events if e["method"] == "Runtime.exceptionThrown"]
+        logged = [e["params"]["entry"] for e in self.events if e["method"] == "Log.entryAdded"]
+        return thrown + [entry["text"] for entry in logged if entry["level"] in ("error", "warning")]
+
+    def close(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait(timeout=20)
+        self._out.close()
+        self._in.close()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A headless Chromium; skips where none is on PATH."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next((found for name in names if (found := shutil.which(name))), None)
+    if program is None:
+        pytest.skip("no chromium on PATH: the report's look is not checked")
+    started = Browser(program, tmp_path_factory.mktemp("chromium"))
+    yield started
+    started.close()
