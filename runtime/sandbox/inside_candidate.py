@@ -14,6 +14,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from .inside_code import Compilation, Submitted, compiled, name_of, submit
 from .inside_codec import Codec, Unserialisable
 from .inside_failure import CODE, PREAMBLE, describe, describe_syntax
 from .inside_streams import Capture, flush, set_stdin
@@ -70,7 +71,7 @@ class Host:
                 return {"t": "argument", "i": i}
         if isinstance(value, Callback):
             return {"t": "callback", "id": value.number}
-        handle: dict[str, Any] = {"t": "handle", "id": self._hold(value), "n": _name(value)}
+        handle: dict[str, Any] = {"t": "handle", "id": self._hold(value), "n": name_of(value)}
         if isinstance(value, type):
             handle["k"] = "class"
             if issubclass(value, BaseException):
@@ -149,14 +150,14 @@ class Host:
             self.tracer = Tracer(request["trace"])
         try:
             self._define()
-        except _Compilation as error:
+        except Compilation as error:
             return {"exc": describe_syntax(error.args[0], self.code)}
         return self.do_names(request)
 
     def _define(self) -> None:
         if self.preamble:
-            exec(_compile(self.preamble, PREAMBLE), self.names)
-        body = _compile(self.code, CODE)
+            exec(compiled(self.preamble, PREAMBLE), self.names)
+        body = compiled(self.code, CODE)
         self._traced(lambda: exec(body, self.names))
 
     def _traced(self, call: Callable[[], Any]) -> Any:
@@ -285,7 +286,7 @@ class Host:
         with Capture() as captured:
             try:
                 self._define()
-            except _Compilation as error:
+            except Compilation as error:
                 return {"exc": describe_syntax(error.args[0], self.code)}
             except SystemExit as error:
                 if error.code not in (None, 0):
@@ -298,16 +299,16 @@ class Host:
         self.names.update(self._codec.decode_names(request["variables"]))
         self.names.update({name: Callback(self, name) for name in request["tools"]})
 
-        def submit(*a: Any, **k: Any) -> None:
+        def hand_in(*a: Any, **k: Any) -> None:
             """End this piece of code with an answer."""
-            _submit(request["fields"], a, k)
+            submit(request["fields"], a, k)
 
-        self.names["SUBMIT"] = submit
+        self.names["SUBMIT"] = hand_in
         reply: dict[str, Any] = {"ok": True}
         with Capture() as captured:
             try:
-                exec(_compile(self.code, CODE), self.names)
-            except _Compilation as error:
+                exec(compiled(self.code, CODE), self.names)
+            except Compilation as error:
                 reply = {"exc": describe_syntax(error.args[0], self.code)}
             except Submitted as error:
                 reply["final"] = self._codec.encode(error.args[0])
@@ -347,36 +348,6 @@ class Callback:
 
     def __call__(self, *a: Any, **k: Any) -> Any:
         return self._host.callback(self.number, a, k)
-
-
-class Submitted(BaseException):
-    """Carries what a piece of code submitted; nothing after the call is run."""
-
-
-def _submit(fields: list[str] | None, a: tuple[Any, ...], k: dict[str, Any]) -> None:
-    if fields is None:
-        if len(a) + len(k) != 1 and not (k and not a):
-            raise TypeError("SUBMIT takes one value")
-        raise Submitted(a[0] if a else k)
-    if (a and k) or (a and len(a) != len(fields)) or (k and set(k) != set(fields)) or not (a or k):
-        raise TypeError(f"SUBMIT takes {', '.join(fields)}")
-    raise Submitted(dict(zip(fields, a, strict=True)) if a else k)
-
-
-class _Compilation(Exception):
-    """Carries what the compiler raised."""
-
-
-def _compile(source: str, name: str) -> types.CodeType:
-    try:
-        return compile(source, name, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
-        raise _Compilation(error) from None
-
-
-def _name(value: Any) -> str:
-    name = getattr(value, "__name__", None)
-    return name if isinstance(name, str) else type(value).__name__
 
 
 def run(channel_fd: int) -> None:

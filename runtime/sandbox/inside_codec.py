@@ -15,6 +15,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from . import inside_arrays as arrays
+
 make_named: Any = collections.namedtuple
 SMALL = 1 << 53
 NONE = type(None)
@@ -145,7 +147,7 @@ class Codec:
             return {"t": "named", "n": type(value).__name__, "f": fields, "v": self.items(value)}
         if isinstance(value, type) and BUILTIN_TYPES.get(value.__name__) is value:
             return {"t": "type", "v": value.__name__}
-        array = encode_array(self, value)
+        array = arrays.encode(self, value)
         return self._export(value) if array is None else array
 
     def decode_names(self, data: Any) -> dict[str, Any]:
@@ -200,88 +202,8 @@ def _named(codec: Codec, d: dict[str, Any]) -> Any:
     return make_named(str(d["n"]), [str(f) for f in d["f"]])(*codec.decode(d["v"]))
 
 
-def encode_array(codec: Codec, value: Any) -> Any:
-    """A numpy array or scalar, a pandas frame or series as JSON data; None for anything else."""
-    module = type(value).__module__.partition(".")[0]
-    if module not in ("numpy", "pandas"):
-        return None
-    name = type(value).__name__
-    if name == "ndarray":
-        return {
-            "t": "ndarray",
-            "d": value.dtype.str,
-            "s": list(value.shape),
-            "v": codec.items(value.ravel().tolist()),
-        }
-    if module == "numpy" and hasattr(value, "dtype") and hasattr(value, "item"):
-        return {"t": "scalar", "d": value.dtype.str, "v": codec.items([value.item()])}
-    if name in ("Series", "Index", "RangeIndex"):
-        dtype = str(value.dtype)
-        index = codec.items(value.index.tolist()) if name == "Series" else None
-        items = codec.items(value.tolist())
-        return {"t": "series", "k": name, "d": dtype, "n": codec.items([value.name]), "i": index, "v": items}
-    if name == "DataFrame":
-        columns = [
-            [codec.items([c]), str(value[c].dtype), codec.items(value[c].tolist())]
-            for c in list(value.columns)
-        ]
-        return {"t": "frame", "i": codec.items(value.index.tolist()), "v": columns}
-    if name in ("Timestamp", "Timedelta"):
-        return {"t": "pandas", "k": name, "v": value.isoformat()}
-    if name in ("NaTType", "NAType"):
-        return {"t": "pandas", "k": name}
-    return None
-
-
 def _values(items: list[Any]) -> Any:
     return dict(enumerate(items)).values()
-
-
-def _ndarray(codec: Codec, d: dict[str, Any]) -> Any:
-    import numpy  # pyright: ignore[reportMissingImports]
-
-    values = codec.decode(d["v"])
-    dtype = numpy.dtype(str(d["d"]))
-    flat: Any = numpy.empty(len(values), dtype=dtype)
-    for i, v in enumerate(values):
-        flat[i] = v
-    return flat.reshape([int(n) for n in d["s"]])
-
-
-def _scalar(codec: Codec, d: dict[str, Any]) -> Any:
-    import numpy  # pyright: ignore[reportMissingImports]
-
-    return numpy.dtype(str(d["d"])).type(codec.decode(d["v"])[0])
-
-
-def _series(codec: Codec, d: dict[str, Any]) -> Any:
-    import pandas  # pyright: ignore[reportMissingImports]
-
-    values, dtype, name = codec.decode(d["v"]), str(d["d"]), codec.decode(d["n"])[0]
-    if d["k"] == "Series":
-        return pandas.Series(values, index=codec.decode(d["i"]), dtype=dtype, name=name)
-    return pandas.Index(values, dtype=dtype, name=name)
-
-
-def _frame(codec: Codec, d: dict[str, Any]) -> Any:
-    import pandas  # pyright: ignore[reportMissingImports]
-
-    index = codec.decode(d["i"])
-    columns = {
-        codec.decode(c)[0]: pandas.Series(codec.decode(v), index=index, dtype=str(t)) for c, t, v in d["v"]
-    }
-    return pandas.DataFrame(columns, index=index, columns=list(columns))
-
-
-def _pandas(codec: Codec, d: dict[str, Any]) -> Any:
-    import pandas  # pyright: ignore[reportMissingImports]
-
-    kind = d["k"]
-    if kind == "Timestamp":
-        return pandas.Timestamp(d["v"])
-    if kind == "Timedelta":
-        return pandas.Timedelta(d["v"])
-    return pandas.NaT if kind == "NaTType" else pandas.NA
 
 
 _ENCODERS: dict[type, Callable[[Codec, Any], Any]] = {
@@ -343,9 +265,9 @@ _DECODERS: dict[str, Callable[[Codec, dict[str, Any]], Any]] = {
     "pattern": lambda c, d: re.compile(c.decode(d["v"])[0], d["f"]),
     "named": _named,
     "type": lambda c, d: BUILTIN_TYPES[d["v"]],
-    "ndarray": _ndarray,
-    "scalar": _scalar,
-    "series": _series,
-    "frame": _frame,
-    "pandas": _pandas,
+    "ndarray": arrays.ndarray,
+    "scalar": arrays.scalar,
+    "series": arrays.series,
+    "frame": arrays.frame,
+    "pandas": arrays.moment,
 }

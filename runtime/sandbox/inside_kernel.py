@@ -33,6 +33,11 @@ libc: Any = ctypes.CDLL(None, use_errno=True)
 _holding: Any = ctypes.PyDLL(None, use_errno=True)
 
 
+# Made once per worker: making ctypes types and buffers in each child would touch, and so copy, many pages.
+_CAPABILITY_HEADER: Any = ctypes.byref((ctypes.c_uint32 * 2)(0x20080522, 0))
+_NO_CAPABILITIES: Any = ctypes.byref((ctypes.c_uint32 * 6)())
+
+
 def check(result: int, what: str) -> int:
     """The result of a call, or `OSError` with its errno."""
     if result == -1:
@@ -100,8 +105,7 @@ def unmount(target: str, flags: int) -> None:
 
 def drop_capabilities() -> None:
     """Give up every capability."""
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    syscall("capset", ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
+    syscall("capset", _CAPABILITY_HEADER, _NO_CAPABILITIES)
 
 
 def address_space_kb() -> int:

@@ -143,8 +143,12 @@ class Filter:
     """A compiled filter, to be put in place in children."""
 
     def __init__(self) -> None:
-        self._code = build(kernel.MACHINE)
-        self._mark = struct.pack("I", _PID)
+        code = build(kernel.MACHINE)
+        mark = struct.pack("I", _PID)
+        self._places = [i for i in range(0, len(code), 4) if code[i : i + 4] == mark]
+        self._buffer: Any = ctypes.create_string_buffer(code, len(code))
+        self._program = _Program(len(code) // 8, ctypes.cast(self._buffer, ctypes.c_void_p))
+        self._pointer: Any = ctypes.byref(self._program)
 
     def enforce(self, pid: int) -> None:
         """Put it in place, for this process and all its threads, for good.
@@ -152,7 +156,7 @@ class Filter:
         Raises:
             OSError: If the kernel refuses.
         """
-        code = self._code.replace(self._mark, struct.pack("I", pid))
-        buffer: Any = ctypes.create_string_buffer(code, len(code))
-        program = _Program(len(code) // 8, ctypes.cast(buffer, ctypes.c_void_p))
-        kernel.syscall("seccomp", _SET_MODE_FILTER, 0, ctypes.byref(program))
+        number = struct.pack("I", pid)
+        for place in self._places:
+            self._buffer[place : place + 4] = number
+        kernel.syscall("seccomp", _SET_MODE_FILTER, 0, self._pointer)

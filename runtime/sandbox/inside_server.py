@@ -22,7 +22,7 @@ from .inside_box import Box
 from .inside_streams import add_leavers, open_streams
 
 TICK_S = 0.1
-MOST_PATIENCE = 10.0
+MOST_PATIENCE = 4.0
 """A candidate that gets no processor waits up to this many times its wall limit."""
 
 

@@ -105,7 +105,7 @@ for tier in tiers:
         for attack in HOSTILE:
             if wanted and attack.name not in wanted:
                 continue
-            code = attack.code.replace("{home!r}", repr("/root")).replace("{canary!r}", repr("/etc/shadow"))
+            code = attack.code.replace("{home!r}", repr("/home")).replace("{canary!r}", repr("/etc/shadow"))
             code = code.replace("{port}", "9").replace("{pid}", str(os.getpid())).replace("{{", "{").replace("}}", "}")
             found = sandbox.run(Candidate(code, "solve", attack.preamble), attack.tests, attack.limits)
             if found.outcome not in attack.outcomes or "LEAK" in found.stdout:
