@@ -1,0 +1,1 @@
+"""The NEAT-like search over the structure of programs."""

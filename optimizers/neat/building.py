@@ -1,0 +1,105 @@
+"""From an expressed genome to a program: our stages in a `Graph`, numbers as knobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dspy
+
+from ...modules.critique import Critique
+from ...modules.execute import Execute
+from ...modules.generate import Generate
+from ...modules.graph import Drafts, Graph, Mend
+from ...modules.knobs import Choice, Float, Int
+from ...modules.paper import LIMITS, PaperCritique, PaperExecute, PaperGenerate, PaperRefine
+from ...modules.plan import GenerateByPlan, Plan
+from ...modules.refine import Refine
+from ...modules.route import Route
+from ...modules.selecting import Select
+from ...modules.wiring import Kind
+from ...modules.write_tests import WriteTests
+from .attributes import FEEDBACKS, ITERATIONS, SAMPLES, TEMPERATURES, Attributes
+from .expressing import WRITTEN_DRAFTS, Expressed
+from .paper_prompts import ANALYSE, GENERATE, REFINE
+
+Pool = Mapping[str, Any]
+"""Name to model, as a stage's `model` takes it; ``{"": None}`` for the model of `dspy.configure`."""
+
+
+def build_program(expressed: Expressed, pool: Pool) -> Graph:
+    """The program that a genome stands for: it can be run, tuned, saved, exported and drawn like any other.
+
+    Args:
+        expressed: The live part of a genome.
+        pool: The models that its attributes name.
+    """
+    paper = expressed.style == "paper"
+    modules: dict[str, dspy.Module] = {}
+    wiring = expressed.wiring
+    for i, (node, name, own) in enumerate(
+        zip(wiring.nodes, wiring.names, expressed.attributes, strict=True), 1
+    ):
+        make = _paper_module if paper else _module
+        modules[f"node{i}"] = make(node.kind, name, own, pool, planned="plan" in node.takes)
+        if isinstance(mend := modules[f"node{i}"], Mend):
+            mend.keep.value = expressed.keep
+    return Graph(wiring=wiring, **modules)
+
+
+def _module(kind: Kind, name: str, own: Attributes, pool: Pool, *, planned: bool) -> dspy.Module:
+    if kind == "execute":
+        return Execute(feedback=_choice(FEEDBACKS, own.feedback))
+    if kind == "select":
+        return Select(stop_on_pass=_choice((True, False), own.stop_on_pass), name=name)
+    asks: dict[str, Any] = {"model": _model(own, pool), "temperature": _temperature(own), "name": name}
+    if kind == "plan":
+        return Plan(**asks)
+    if kind == "generate":
+        write = GenerateByPlan(**asks) if planned else Generate(**asks)
+        return Drafts(write=write, samples=_int(own.samples, SAMPLES))
+    if kind == "write_tests":
+        return WriteTests(model=asks["model"], drafts=WRITTEN_DRAFTS, name=name)
+    if kind == "critique":
+        return Critique(**asks)
+    iterations = _int(own.iterations, ITERATIONS)
+    if kind == "route":
+        route = Route(generate=Generate(**{**asks, "name": "generate"}), refine=Refine(**asks))
+        return Mend(step=route, iterations=iterations)
+    step = Refine(**asks) if kind == "refine" else Generate(**asks)
+    return Mend(step=step, iterations=iterations)
+
+
+def _paper_module(kind: Kind, name: str, own: Attributes, pool: Pool, *, planned: bool) -> dspy.Module:
+    if kind == "execute":
+        return PaperExecute(limits=LIMITS)
+    asks: dict[str, Any] = {"model": _model(own, pool), "temperature": _temperature(own), "name": name}
+    if kind == "generate":
+        return Drafts(
+            write=_told(PaperGenerate(**asks), GENERATE[own.prompt]), execute=PaperExecute(limits=LIMITS)
+        )
+    if kind == "critique":
+        return _told(PaperCritique(**asks), ANALYSE[own.prompt])
+    refine = _told(PaperRefine(**asks), REFINE[own.prompt])
+    return Mend(step=refine, iterations=_int(own.iterations, ITERATIONS))
+
+
+def _told(stage: Any, instructions: str) -> Any:
+    stage.predict.signature = stage.predict.signature.with_instructions(instructions)
+    return stage
+
+
+def _model(own: Attributes, pool: Pool) -> Any:
+    return pool[own.model] if len(pool) == 1 else _choice(list(pool.values()), pool[own.model])
+
+
+def _temperature(own: Attributes) -> Float:
+    return Float(*TEMPERATURES, default=own.temperature)
+
+
+def _int(value: int, bounds: tuple[int, int]) -> Int:
+    return Int(*bounds, default=value)
+
+
+def _choice(options: Any, value: Any) -> Choice:
+    return Choice(list(options), default=value)

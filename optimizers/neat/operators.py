@@ -1,0 +1,179 @@
+"""Mutation, aligned crossover and compatibility distance of genomes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...modules.wiring import KINDS, MOST_NODES, Kind
+from .attributes import difference, perturbed
+from .expressing import Expressed, InvalidGenome, express
+from .genome import Genome
+from .innovations import Innovations
+from .sketch import Sketch
+
+_TRIES = 8
+_MOST_GENES = 2 * MOST_NODES
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Chances of a mutation.
+
+    Attributes:
+        add_node: A node is put on a connection.
+        add_connection: Two nodes are connected.
+        toggle: A connection is switched.
+        attributes: Where none of these happens, and this often besides, a node's attribute is changed.
+        reenable: Chance that a gene disabled in one parent alone is enabled in the child.
+    """
+
+    add_node: float = 0.25
+    add_connection: float = 0.1
+    toggle: float = 0.1
+    attributes: float = 0.5
+    reenable: float = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Of the compatibility distance, as published for NEAT, but for c3.
+
+    Attributes:
+        excess: Of genes beyond the other genome's newest.
+        disjoint: Of other genes that stand in one genome alone.
+        attributes: Of the mean difference of matching genes, which here lies from 0 to 1.
+    """
+
+    excess: float = 1.0
+    disjoint: float = 1.0
+    attributes: float = 2.0
+
+
+def mutate(
+    genome: Genome,
+    innovations: Innovations,
+    rng: random.Random,
+    *,
+    models: Sequence[str] = ("",),
+    kinds: Sequence[Kind] = KINDS,
+    rates: Rates | None = None,
+    valid: Callable[[Genome], Expressed] = express,
+) -> tuple[Genome, str]:
+    """A changed genome that is valid again.
+
+    A change that is not valid is drawn again, eight times; then the genome stays as it is.
+
+    Args:
+        genome: What to change.
+        innovations: The run's registry.
+        rng: Source of chance.
+        models: Models to choose from.
+        kinds: Kinds of nodes that may be added.
+        rates: Chances of each change.
+        valid: Raises `InvalidGenome` for what must not come out.
+
+    Returns:
+        The genome, and what was done to it.
+    """
+    rates = rates or Rates()
+    for _ in range(_TRIES):
+        sketch = Sketch(genome, innovations, rng, models)
+        what = _structural(sketch, kinds, rates)
+        if what is None or rng.random() < rates.attributes:
+            node = rng.choice(sorted(sketch.nodes))
+            gene = sketch.nodes[node]
+            changed = perturbed(gene.kind, gene.attributes, models, rng)
+            sketch.nodes[node] = replace(gene, attributes=changed)
+            what = what or "attributes"
+        made = sketch.genome()
+        if _is_valid(made, valid):
+            return made, what
+    return genome, "unchanged"
+
+
+def _structural(sketch: Sketch, kinds: Sequence[Kind], rates: Rates) -> str | None:
+    rng, chance = sketch.rng, sketch.rng.random()
+    if chance < rates.add_node:
+        makings = sketch.makings(kinds)
+        wanted: list[Kind] = [kind for kind in KINDS if any(k == kind for _, k in makings)]
+        if wanted:  # the kind first, so that kinds that fit many connections are not drawn more often
+            kind = rng.choice(wanted)
+            sketch.insert(rng.choice([c for c, k in makings if k == kind]), kind)
+            return f"add {kind}"
+    elif chance < rates.add_node + rates.add_connection:
+        pairs = sketch.additions()
+        if pairs:
+            sketch.wire(*rng.choice(pairs))
+            return "add connection"
+    elif chance < rates.add_node + rates.add_connection + rates.toggle:
+        connection = sketch.wires[rng.choice(sorted(sketch.wires))]
+        sketch.switch(connection, not connection.enabled)
+        return "toggle"
+    return None
+
+
+def crossover(
+    fitter: Genome,
+    other: Genome,
+    rng: random.Random,
+    *,
+    rates: Rates | None = None,
+    valid: Callable[[Genome], Expressed] = express,
+) -> Genome:
+    """A child: matching genes of either parent at random, all others of the fitter.
+
+    A connection that is disabled in one parent stays disabled with 75 %; one that is disabled in both stays so (NEAT
+    draws there too; then the crossover of equal parents would not be the identity). A child that is not valid gets the
+    fitter's switches, then the fitter's attributes too.
+    """
+    rates = rates or Rates()
+    nodes = {n.node: n for n in other.nodes}
+    wires = {c.innovation: c for c in other.connections}
+    mixed = tuple(
+        nodes[n.node] if n.node in nodes and nodes[n.node].kind == n.kind and rng.random() < 0.5 else n
+        for n in fitter.nodes
+    )
+    connections: list[Any] = []
+    for c in fitter.connections:
+        twin = wires.get(c.innovation, c)
+        enabled = c.enabled if c.enabled == twin.enabled else rng.random() < rates.reenable
+        connections.append(replace(c, enabled=enabled))
+    for child in (Genome(mixed, tuple(connections)), Genome(mixed, fitter.connections)):
+        if _is_valid(child, valid):
+            return child
+    return fitter
+
+
+def distance(one: Genome, other: Genome, weights: Weights | None = None) -> float:
+    """Compatibility distance: excess and disjoint genes by the larger genome's size, and matching genes' difference.
+
+    It is a pseudo-metric only in part: non-negative, symmetric, 0 for equal genomes. The triangle inequality holds
+    among genomes with the same genes, that may differ in attributes and switches; across structures it need not, as
+    both the larger size and the set of matching genes change from pair to pair.
+    """
+    weights = weights or Weights()
+    mine = {c.innovation: c for c in one.connections}
+    theirs = {c.innovation: c for c in other.connections}
+    horizon = min(max(mine, default=-1), max(theirs, default=-1))
+    alone = mine.keys() ^ theirs.keys()
+    excess = sum(number > horizon for number in alone)
+    size = max(len(mine), len(theirs), 1)
+    nodes = {n.node: n for n in other.nodes}
+    parts = [difference(n.kind, n.attributes, nodes[n.node].attributes) for n in one.nodes if n.node in nodes]
+    parts += [float(mine[i].enabled != theirs[i].enabled) for i in mine.keys() & theirs.keys()]
+    mean = sum(sorted(parts)) / len(parts) if parts else 0.0
+    structure = weights.excess * excess + weights.disjoint * (len(alone) - excess)
+    return structure / size + weights.attributes * mean
+
+
+def _is_valid(genome: Genome, valid: Callable[[Genome], Expressed]) -> bool:
+    if len(genome.nodes) > _MOST_GENES:
+        return False
+    try:
+        valid(genome)
+    except InvalidGenome:
+        return False
+    return True
