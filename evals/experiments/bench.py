@@ -73,6 +73,7 @@ class Bench:
         self.notes: list[str] = pool.notes()
         self._outcomes: dict[str, Outcomes] = {}
         self._pairs: list[tuple[str, str, str, str]] = []
+        self._family: tuple[Contrast, ...] = ()
         self._rungs: dict[tuple[str, int], Scores] = {}
         self._watch = watch
 
@@ -96,8 +97,26 @@ class Bench:
         """Score on other tasks or fresh replicates; it becomes no arm of the result."""
         return self._score(name, program, tasks, first_replicate)
 
-    def derive(self, name: str, outcomes: Outcomes, usage: Usage, like: Scores) -> Figure:
-        """An arm whose outcomes are computed from scores, under the same conditions as `like`."""
+    def derive(
+        self,
+        name: str,
+        outcomes: Outcomes,
+        usage: Usage,
+        like: Scores,
+        *,
+        green: int = 0,
+        false_green: int = 0,
+    ) -> Figure:
+        """An arm whose outcomes are computed from scores, under the same conditions as `like`.
+
+        Args:
+            name: Its name.
+            outcomes: Task → outcomes of its replicates.
+            usage: Its compute, all runs together.
+            like: The scores that it was computed from.
+            green: Runs that passed the steering tests, where that is known.
+            false_green: Of these, runs that are not solved.
+        """
         figure = Figure.from_outcomes(
             outcomes,
             usage=usage,
@@ -105,6 +124,8 @@ class Bench:
             tier=like.tier,
             models=like.models,
             level=self.config.level,
+            green=green,
+            false_green=false_green,
             simulated=like.simulated,
         )
         self.figures[name] = figure
@@ -160,8 +181,8 @@ class Bench:
 
     def contrasts(self) -> tuple[Contrast, ...]:
         """The family of comparisons, adjusted by Holm's method."""
-        if not self._pairs:
-            return ()
+        if len(self._family) == len(self._pairs):
+            return self._family
         level = self.config.level
         made: dict[str, Comparison] = {}
         for i, (name, other, at, note) in enumerate(self._pairs):
@@ -174,7 +195,8 @@ class Bench:
                 seed=self.config.seed,
             )
             made[str(i)] = Contrast(**plain.model_dump(), at=at, note=note, family=len(self._pairs))
-        return tuple(cast(Contrast, one) for one in in_one_family(made).values())
+        self._family = tuple(cast(Contrast, one) for one in in_one_family(made).values())
+        return self._family
 
     def outcomes(self, name: str) -> Outcomes:
         """An arm's outcomes by task."""
@@ -183,6 +205,7 @@ class Bench:
     def settings(self) -> dict[str, Any]:
         """Everything that the result states of how it was run."""
         config, session = self.config, current_session()
+        own = type(config).model_fields.keys() - ExperimentConfig.model_fields.keys()
         digest = hashlib.sha256("".join(task.digest for task in self.tasks).encode()).hexdigest()[:16]
         return {
             "tasks": config.tasks,
@@ -198,6 +221,8 @@ class Bench:
             "max_iterations": config.max_iterations,
             "feedback": "error output" if config.paper_faithful else config.feedback,
             "wall_s": config.wall_s,
+            "level": config.level,
+            **{name: value for name, value in config.model_dump(mode="json").items() if name in own},
             "stop_rule": STOP_RULE,
             "returned": "the last code" if config.paper_faithful else RETURNED,
             "paper_faithful": config.paper_faithful,

@@ -52,7 +52,7 @@ class ExperimentConfig(BaseModel):
     max_tokens: int = Field(default=512, ge=1)
     max_iterations: int = Field(default=3, ge=1, le=20)
     feedback: str = "error_line"
-    resample_max: int = Field(default=10, ge=1, le=200)
+    resample_max: int = Field(default=16, ge=1, le=200)
     margin_points: float = Field(default=3.0, gt=0, le=50)
     level: float = Field(default=0.95, gt=0.5, lt=1)
     wall_s: float = Field(default=10, gt=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...runtime.attempt import Attempt
 from ...runtime.budget import Usage
 from ..statistics import clustered_interval
 from ..transitions import ErrorLedger, error_ledger
@@ -67,7 +68,15 @@ def _forced(bench: Bench, name: str, generator: Model, refiner: Model) -> ErrorL
     for policy, choose in POLICIES.items():
         end = stopped if policy.startswith("stop") else forced
         usage = sum((j.usage(end(j, last)) for j in judged), Usage())
-        bench.derive(f"{name}: {policy}", outcomes_at(judged, choose, last), usage, scores)
+        green = [j for j in judged if is_passed(j.attempts[choose(j, last)])]
+        bench.derive(
+            f"{name}: {policy}",
+            outcomes_at(judged, choose, last),
+            usage,
+            scores,
+            green=len(green),
+            false_green=sum(not j.solved(choose(j, last)) for j in green),
+        )
         bench.curves.append(_curve(f"{name}: {policy}", judged, choose, last, config.level))
     del bench.figures[f"{name}: forced"]
     bench.compare(f"{name}: stop, return last", f"{name}: never stop, return last")
@@ -80,6 +89,11 @@ def _forced(bench: Bench, name: str, generator: Model, refiner: Model) -> ErrorL
         for step in ledger.steps
     ]
     return ledger
+
+
+def is_passed(attempt: Attempt) -> bool:
+    """Whether the attempt's code passed the steering tests."""
+    return attempt.execution is not None and attempt.execution.passed
 
 
 def _curve(name: str, judged: list[Judged], choose: Policy, last: int, level: float) -> Curve:

@@ -53,7 +53,8 @@ def inflation(bench: Bench) -> str:
     one_run = _one_run(bench, grid[0])
     searched = _search_table(bench, grid, config)
     _compare_a_winner(bench, grid, config)
-    return f"{one_run} {searched} {in_words(bench.contrasts())}"
+    compared = in_words(bench.contrasts()) if bench.contrasts() else ""
+    return f"{one_run} {searched} {compared}".strip()
 
 
 def _one_run(bench: Bench, scores: Grid) -> str:
@@ -175,9 +176,10 @@ def _search_table(bench: Bench, grid: Grid, config: InflationConfig) -> str:
     )
     worst = next(row for row in rows if row[0] == candidates[-1] and row[1] == 1)
     best = next(row for row in rows if row[0] == candidates[-1] and row[1] == replicates[-1])
+    more = f"; with {replicates[-1]} replicates {best[2]:+}" if replicates[-1] > 1 else ""
     return (
         f"(b) A search among {candidates[-1]} candidates with one replicate scores its winner {worst[2]:+} points above"
-        f" its fresh replicates (interval {worst[3]}); with {replicates[-1]} replicates {best[2]:+}."
+        f" its fresh replicates (interval {worst[3]}){more}."
     )
 
 

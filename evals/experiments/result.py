@@ -186,7 +186,7 @@ def _figures(figures: Mapping[str, Figure]) -> str:
     rows = tuple(
         (
             name,
-            f"{f.solved:g}/{f.n}",
+            f"{round(f.solved, 2):g}/{f.n}",
             f"{100 * f.rate:.1f} %",
             f"{100 * f.interval[0]:.1f}–{100 * f.interval[1]:.1f} %",
             f.replicates,

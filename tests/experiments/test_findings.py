@@ -1,0 +1,170 @@
+"""What single experiments find where the truth is known."""
+
+from __future__ import annotations
+
+import greenloop as gl
+import numpy as np
+import pytest
+from greenloop.evals.experiments import run_experiment
+from greenloop.evals.experiments.equal_compute import TOKENS, climb, read_at
+from greenloop.evals.experiments.inflation import _Plan, search_inflation
+from greenloop.testing import ScriptedModel
+
+
+def code(number: int, extra: int = 0, name: str = "x") -> str:
+    return f"```python\ndef f(x):\n    return {name} + {number + extra}\n```"
+
+
+def adds(messages) -> int:
+    return int(messages[1]["content"].split("adds ")[1].split()[0])
+
+
+def figure(result, ending: str):
+    return next(f for name, f in result.figures.items() if name.endswith(ending))
+
+
+def breaks_what_was_right(messages) -> str:
+    """Even tasks: right at first, wrong when refined. Odd tasks: wrong at first, right when refined once."""
+    number, turns = adds(messages), len(messages)
+    refined = turns > 2
+    if number % 2 == 0:
+        return code(number, int(refined))
+    right = refined and f"+ {number}\n" not in messages[2]["content"]
+    return code(number, 0 if right else 1)
+
+
+def test_early_stopping_counts_what_refining_on_breaks(tasks) -> None:
+    with gl.session():
+        result = run_experiment(
+            "early-stopping",
+            tasks=tasks,
+            models=[ScriptedModel(breaks_what_was_right)],
+            replicates=2,
+            max_iterations=1,
+        )
+    assert figure(result, "never stop, return last").rate == 0.5
+    assert figure(result, ": stop, return last").rate == 1.0
+    assert figure(result, "never stop, return best").rate == 1.0
+    by_iteration = next(t for t in result.tables if t.title.endswith("by iteration"))
+    row = dict(zip(by_iteration.columns, by_iteration.rows[1], strict=True))
+    assert (row["fixed"], row["broken"], row["plain change"]) == (6, 6, 0)
+    assert "of 6 drafts that passed, 6 were broken" in result.verdict
+    matrix = next(t for t in result.tables if t.kind == "matrix")
+    assert matrix.columns == ("from \\ to", "passed", "wrong answer")
+    assert matrix.rows == (("passed", 0, 6), ("wrong answer", 6, 0))
+    stop = next(c for c in result.curves if c.name.endswith(": stop, return last"))
+    assert [p[1] for p in stop.points] == [0.5, 1.0]
+
+
+def test_stopping_costs_less_than_going_on_and_is_a_prefix_of_it(tasks) -> None:
+    with gl.session() as session:
+        result = run_experiment(
+            "early-stopping", tasks=tasks, models=[ScriptedModel(breaks_what_was_right)], replicates=1
+        )
+        assert session.meter.paid.calls == figure(result, "never stop, return last").model_calls
+    assert figure(result, ": stop, return last").model_calls < 4 * 6
+
+
+def test_error_classes_compare_refining_with_fresh_drafts_from_the_same_drafts(tasks) -> None:
+    def mends_names_only(messages) -> str:
+        number = adds(messages)
+        if len(messages) == 2:
+            return code(number, name="y") if number % 2 else code(number, 1)
+        return code(number) if "NameError" in messages[3]["content"] else code(number, 1)
+
+    with gl.session():
+        result = run_experiment(
+            "error-classes", tasks=tasks, models=[ScriptedModel(mends_names_only)], replicates=2
+        )
+    table = result.tables[0]
+    rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    assert rows["NameError"]["fixed by refining"] == 6
+    assert rows["NameError"]["fixed by fresh drafts"] == 0
+    assert rows["wrong answer"]["fixed by refining"] == 0
+    assert rows["NameError"]["tasks"] == 3
+
+
+def test_routing_tells_what_followed_each_class(tasks) -> None:
+    def crashes_then_wrong(messages) -> str:
+        return code(adds(messages), name="y") if len(messages) == 2 else code(adds(messages))
+
+    with gl.session():
+        result = run_experiment(
+            "routing", tasks=tasks, models=[ScriptedModel(crashes_then_wrong)], replicates=1
+        )
+    assert result.tables[0].rows == (("NameError", 6, 0),)
+    route = next(c for c in result.comparisons if c.name.startswith("route") and "resample" in c.other)
+    assert route.points == 100
+    assert route.p == pytest.approx(2 / 2**6)
+    assert not route.shown, "six tasks show nothing in a family of four"
+
+
+def test_ablation_shows_each_arm_what_it_says(tasks) -> None:
+    model = ScriptedModel(lambda messages: code(adds(messages), name="y"))
+    with gl.session():
+        run_experiment("feedback-ablation", tasks=tasks[:2], models=[model], replicates=1, max_iterations=1)
+    refined = [call.messages[3]["content"] for call in model.calls if len(call.messages) == 4]
+    assert any("NameError" in text for text in refined)
+    assert any("NameError" not in text and "not correct" in text for text in refined)
+    assert all("return y" in call.messages[2]["content"] for call in model.calls if len(call.messages) == 4)
+
+
+def test_text_only_runs_no_code_and_is_read_against_execution_at_its_tokens(tasks, models, store) -> None:
+    with gl.session(store):
+        result = run_experiment("text-only", tasks=tasks, models=models[:1], replicates=2, rounds=1)
+    text = next(f for name, f in result.figures.items() if name.startswith("text only"))
+    assert text.false_green.green == 0
+    assert text.unverified == 12
+    at = [c for c in result.comparisons if c.at == "equal tokens"]
+    assert len(at) == 3
+    for contrast in at:
+        other = result.figures[contrast.other]
+        if "spends" not in contrast.note:
+            assert other.tokens_in + other.tokens_out == pytest.approx(
+                text.tokens_in + text.tokens_out, rel=0.01
+            )
+
+
+def test_matches_is_claimed_only_by_an_equivalence_test(tasks, models, store) -> None:
+    with gl.session(store):
+        result = run_experiment("matrix", tasks=tasks, models=models, replicates=2, max_iterations=1)
+    table = next(t for t in result.tables if "one-sided" in t.title)
+    assert {row[-1] for row in table.rows} == {"not shown"}
+    assert "No mixed pair is shown equal" in result.verdict
+    assert [len(t.rows) for t in result.tables if t.kind == "matrix"] == [2]
+
+
+def test_reading_a_ladder_between_two_rungs_spends_what_was_asked(tasks) -> None:
+    model = ScriptedModel(lambda messages: code(adds(messages), adds(messages) % 2))
+    with gl.session():
+
+        def rung(k: int):
+            program = gl.Resample(generate=gl.Generate(model=model), samples=k)
+            return gl.score(program, tasks, replicates=2)
+
+        low, high = TOKENS.mean(rung(1)), TOKENS.mean(rung(2))
+        target = 0.75 * low + 0.25 * high
+        found = read_at(climb(rung, range(1, 5), TOKENS, target), TOKENS, target)
+        assert (found.lower, found.upper) == (1, 2)
+        assert found.weight == pytest.approx(0.25)
+        assert found.reached == pytest.approx(1)
+        assert found.usage.tokens == pytest.approx(12 * target, rel=0.01)
+        short = read_at(climb(rung, [1, 2], TOKENS, 10 * high), TOKENS, 10 * high)
+        assert short.reached == pytest.approx(0.1, rel=0.01)
+        assert "its curve ends there" in short.note
+        dear = read_at(climb(rung, [1, 2], TOKENS, low / 2), TOKENS, low / 2)
+        assert dear.reached == pytest.approx(2)
+        assert "even its cheapest point" in dear.note
+
+
+def test_search_inflation_grows_with_candidates_and_shrinks_with_replicates() -> None:
+    rng = np.random.default_rng(1)
+    difficulty = rng.beta(1, 1, size=60)
+    grid = (rng.random((20, 60, 6)) < difficulty[None, :, None]).astype(float)
+
+    def too_high(candidates: int, replicates: int) -> float:
+        return search_inflation(grid, _Plan(candidates, replicates, 600, 0))[0]
+
+    assert abs(too_high(1, 1)) < 0.01
+    assert too_high(20, 1) > too_high(4, 1) > 0.01
+    assert too_high(20, 4) < 0.7 * too_high(20, 1)
