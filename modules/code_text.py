@@ -12,7 +12,7 @@ import builtins
 import re
 import textwrap
 
-from .definitions import definitions_only
+from .definitions import complete_part, definitions_only
 
 _FENCE = re.compile(
     r"^[ \t]*(?:```|~~~)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*(?:```|~~~)|\Z)", re.MULTILINE | re.DOTALL
@@ -47,7 +47,7 @@ def extract_code(answer: str, *, entry_point: str = "", stub: str = "", add_impo
     Args:
         answer: The answer as it came.
         entry_point: The name that the program should define; decides between several blocks, and lets the example
-            calls around it be left out (see `definitions_only`).
+            calls and a broken end around it be left out (see `definitions_only`, `complete_part`).
         stub: The start of the program that the prompt showed (a signature with docstring); a bare body is put
             behind it.
         add_imports: Put imports ahead of well-known standard names that are used and never bound (``math``,
@@ -67,7 +67,7 @@ def extract_code(answer: str, *, entry_point: str = "", stub: str = "", add_impo
     if not code.strip():
         return ""
     if entry_point:
-        code = definitions_only(code, entry_point)
+        code = definitions_only(complete_part(code, entry_point), entry_point)
     return with_imports(code) if add_imports else code
 
 

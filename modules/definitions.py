@@ -1,4 +1,4 @@
-"""Leaving out the script around a function: example calls, prints and asserts that models add at the end."""
+"""Leaving out what stands around a function: a broken end, example calls, prints and asserts that models add."""
 
 from __future__ import annotations
 
@@ -21,16 +21,13 @@ def definitions_only(code: str, entry_point: str) -> str:
         >>> definitions_only("def f():\\n    return 1\\n\\nprint(f())", "f")
         'def f():\\n    return 1'
     """
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return code
-    if not any(_is_definition(node) and entry_point in _bound(node) for node in tree.body):
+    tree = _parsed(code)
+    if tree is None or not any(_is_definition(node) and entry_point in _bound(node) for node in tree.body):
         return code
     needed: set[str] = set()
     for node in tree.body:
         if _is_definition(node):
-            needed |= _loaded(node)
+            needed |= _free(node)
     kept: set[int] = set()
     changed = True
     while changed:
@@ -40,7 +37,7 @@ def definitions_only(code: str, entry_point: str) -> str:
                 _always_kept(node) or _bound(node) & needed or _changed_names(node) & needed
             ):
                 kept.add(i)
-                needed |= _loaded(node)
+                needed |= _free(node) if _is_definition(node) else _loaded(node)
                 changed = True
     if len(kept) == len(tree.body):
         return code
@@ -53,6 +50,51 @@ def definitions_only(code: str, entry_point: str) -> str:
         if i in kept:
             drop -= set(range(_first_line(node) - 1, node.end_lineno or node.lineno))
     return "\n".join(line for i, line in enumerate(lines) if i not in drop).rstrip()
+
+
+def complete_part(code: str, entry_point: str) -> str:
+    """The code without a broken end: what comes after the wanted function and does not compile.
+
+    An answer that is cut at its token limit, or that goes on with a second, broken function, still holds the first
+    one whole. The cut is made between top-level statements only, so no function is shortened.
+
+    Args:
+        code: Source that need not compile.
+        entry_point: The function that must be whole in what is kept.
+
+    Returns:
+        The longest such part; the code as it is where it compiles or there is none.
+
+    Example:
+        >>> complete_part("def f():\\n    return 1\\n\\ndef g(:\\n", "f")
+        'def f():\\n    return 1'
+    """
+    if _parsed(code) is not None:
+        return code
+    lines = code.splitlines()
+    starts = [i for i, line in enumerate(lines) if line and not line[0].isspace() and line[0] not in ")]}"]
+    for start in reversed(starts):
+        part = "\n".join(lines[:start]).rstrip()
+        tree = _parsed(part)
+        if tree is not None and any(_has_body(node, entry_point) for node in tree.body):
+            return part
+    return code
+
+
+def _has_body(node: ast.stmt, name: str) -> bool:
+    """A function or class of this name that holds more than a docstring."""
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name != name:
+        return False
+    first = node.body[0]
+    is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    return len(node.body) > 1 or not is_docstring
+
+
+def _parsed(code: str) -> ast.Module | None:
+    try:
+        return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _is_definition(node: ast.stmt) -> bool:
@@ -72,6 +114,20 @@ def _first_line(node: ast.stmt) -> int:
 
 def _loaded(node: ast.AST) -> set[str]:
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def _free(node: ast.stmt) -> set[str]:
+    """Names that a definition reads from around it: not its parameters and locals."""
+    own: set[str] = set()
+    shared: set[str] = set()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.arg):
+            own.add(inner.arg)
+        elif isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store | ast.Del):
+            own.add(inner.id)
+        elif isinstance(inner, ast.Global):
+            shared.update(inner.names)
+    return (_loaded(node) - own) | shared
 
 
 def _bound(node: ast.stmt) -> set[str]:
