@@ -103,6 +103,12 @@ class ChatServer:
                 self._loaded = model
                 time.sleep(self.swap_s)
 
+    def usage(self, body: dict[str, Any], answered: int) -> dict[str, int]:
+        """What the server says it counted: words of the prompt, pieces of the answer."""
+        asked = sum(len(str(m.get("content")).split()) for m in body.get("messages", []))
+        asked = asked if self.count_at_most is None else min(asked, self.count_at_most)
+        return {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
+
     @contextlib.contextmanager
     def counted(self, body: dict[str, Any]) -> Any:
         """Count a request as under way inside the block."""
@@ -166,16 +172,19 @@ def _handler(owner: ChatServer) -> type[BaseHTTPRequestHandler]:
                     self._json(owner.status, {"error": {"message": owner.error, "type": owner.error}})
                     return
                 owner.load(str(body.get("model")))
-                self._stream(body)
+                self._answer(body)
 
-        def _stream(self, body: dict[str, Any]) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.close_connection = True
-            words, limit = 0, int(body.get("max_tokens") or 10**9)
-            finish = "stop"
+        def _answer(self, body: dict[str, Any]) -> None:
+            """The script's answer, streamed where that was asked for."""
+            streamed = bool(body.get("stream"))
+            if streamed:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Connection", "close")
+                self.end_headers()
+                self.close_connection = True
+            said: list[str] = []
+            limit, finish = int(body.get("max_tokens") or 10**9), "stop"
             for piece in owner.script(body):
                 if piece is None:
                     self.connection.shutdown(socket.SHUT_RDWR)
@@ -183,17 +192,22 @@ def _handler(owner: ChatServer) -> type[BaseHTTPRequestHandler]:
                 if isinstance(piece, float):
                     time.sleep(piece)
                     continue
-                if words >= limit:
+                if len(said) >= limit:
                     finish = "length"
                     break
-                words += 1
-                self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": piece}}]})
-            self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
-            asked = sum(len(str(m.get("content")).split()) for m in body.get("messages", []))
-            asked = asked if owner.count_at_most is None else min(asked, owner.count_at_most)
-            usage = {"prompt_tokens": asked, "completion_tokens": words, "total_tokens": asked + words}
-            self._event({"choices": [], "usage": usage})
-            self.wfile.write(b"data: [DONE]\n\n")
+                said.append(str(piece))
+                if streamed:
+                    self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": piece}}]})
+            usage = owner.usage(body, len(said))
+            if streamed:
+                self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
+                self._event({"choices": [], "usage": usage})
+                self.wfile.write(b"data: [DONE]\n\n")
+                return
+            message = {"role": "assistant", "content": "".join(said)}
+            choice = {"index": 0, "message": message, "finish_reason": finish}
+            known = {"id": "x", "object": "chat.completion", "created": 0, "model": "scripted"}
+            self._json(200, known | {"choices": [choice], "usage": usage})
 
         def _event(self, data: dict[str, Any]) -> None:
             full = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "scripted"} | data

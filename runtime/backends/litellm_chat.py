@@ -15,6 +15,7 @@ from .answer_text import RepetitionWatch, split_thinking, strip_escapes
 from .base import Answer, Call
 from .event_loop import wait_for
 from .failures import BrokenOff, PromptTooLong, Stalled, too_long, translate
+from .wire import Piece, pieces
 
 CHARACTERS_PER_TOKEN = 3.5
 """Rough size of a token where a server counts none: such answers carry the flag "estimated_tokens"."""
@@ -151,16 +152,15 @@ class LitellmBackend:
 
     async def _read(self, call: Call, reading: StreamReading) -> None:
         chunks = await self.open_stream(call)
-        iterator: AsyncIterator[Any] = aiter(chunks)
+        iterator = pieces(chunks)
         limit = None  # the first token may wait for the model to load: only the total limit holds
         try:
-            while (chunk := await _next(iterator, limit)) is not None:
+            while (piece := await _next(iterator, limit)) is not None:
                 limit = self._spec.options.stall_s
-                if reading.take(chunk):
-                    break
-            else:
-                if _broke_off(chunks):
-                    raise BrokenOff
+                if reading.take(piece):
+                    return
+            if not reading.finish:
+                raise BrokenOff
         finally:
             await _close(chunks)
 
@@ -200,28 +200,28 @@ def openai_arguments(call: Call) -> dict[str, Any]:
 
 
 class StreamReading:
-    """Puts the chunks of one answer together."""
+    """Puts the pieces of one answer together.
+
+    Attributes:
+        finish: Why the server ended the answer; empty until it said so.
+    """
 
     def __init__(self, call: Call) -> None:
+        self.finish = ""
         self._call = call
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._watch = RepetitionWatch()
-        self._finish = ""
-        self._usage: Any = None
+        self._tokens: tuple[int, int, int] | None = None
         self._repeats = False
 
-    def take(self, chunk: Any) -> bool:
-        """Take the next chunk; True where the answer has begun to repeat itself and should be ended."""
-        if getattr(chunk, "usage", None) is not None:
-            self._usage = chunk.usage
-        for choice in chunk.choices[:1]:
-            self._finish = choice.finish_reason or self._finish
-            text = choice.delta.content or ""
-            thought = getattr(choice.delta, "reasoning_content", None) or ""
-            self._text.append(text)
-            self._thinking.append(thought)
-            self._repeats = self._repeats or self._watch.feed(text or thought)
+    def take(self, piece: Piece) -> bool:
+        """Take the next piece; True where the answer has begun to repeat itself and should be ended."""
+        self._tokens = piece.tokens or self._tokens
+        self.finish = piece.finish or self.finish
+        self._text.append(piece.text)
+        self._thinking.append(piece.thinking)
+        self._repeats = self._repeats or self._watch.feed(piece.text or piece.thinking)
         return self._repeats
 
     def is_repetition(self, error: Exception) -> bool:
@@ -231,45 +231,28 @@ class StreamReading:
 
     def answer(self, seconds: float) -> Answer:
         """The answer so far, cleaned, with its cost."""
-        raw = "".join(self._text)
+        raw, thought = "".join(self._text), "".join(self._thinking)
         text, thinking = split_thinking(strip_escapes(raw))
-        thinking = "\n".join(t for t in (strip_escapes("".join(self._thinking)).strip(), thinking) if t)
+        thinking = "\n".join(t for t in (strip_escapes(thought).strip(), thinking) if t)
         flags: list[str] = []
-        finish = "repetition" if self._repeats else {"length": "length"}.get(self._finish, "stop")
+        finish = "repetition" if self._repeats else "length" if self.finish == "length" else "stop"
         if self._repeats:
             flags.append("repetition")
         if thinking and not text.strip():
             flags.append("thinking_only")
-        tokens_in, tokens_out, cached = self._tokens()
-        if finish == "length" and tokens_out is not None and tokens_out < self._call.max_tokens:
-            flags.append("context_full")
-        if tokens_in is None or tokens_out is None:
+        if self._tokens is not None:
+            tokens_in, tokens_out, cached = self._tokens
+            if finish == "length" and tokens_out < self._call.max_tokens:
+                flags.append("context_full")
+        else:
             flags.append("estimated_tokens")
             tokens_in = round(self._call.prompt_characters / CHARACTERS_PER_TOKEN)
-            tokens_out = round((len(raw) + len("".join(self._thinking))) / CHARACTERS_PER_TOKEN)
+            tokens_out, cached = round((len(raw) + len(thought)) / CHARACTERS_PER_TOKEN), 0
         return Answer(text, thinking, finish, tokens_in, tokens_out, cached, seconds, flags=tuple(flags))
 
-    def _tokens(self) -> tuple[int | None, int | None, int]:
-        usage = self._usage
-        if usage is None or self._repeats:
-            return None, None, 0
-        details = getattr(usage, "prompt_tokens_details", None)
-        return usage.prompt_tokens, usage.completion_tokens, getattr(details, "cached_tokens", None) or 0
 
-
-def _broke_off(chunks: Any) -> bool:
-    """Whether the stream ended although the server named no reason: litellm makes that a "stop" of its own."""
-    if hasattr(
-        chunks, "_async_generator"
-    ):  # the Router's wrapper: the made-up reason is not among its chunks
-        kept: list[Any] = getattr(chunks, "chunks", [])
-        return not any(choice.finish_reason for chunk in kept for choice in chunk.choices)
-    reasons = [getattr(chunks, f"{kind}_finish_reason", "unknown") for kind in ("received", "intermittent")]
-    return reasons[0] is None and reasons[1] in (None, "unknown")
-
-
-async def _next(iterator: AsyncIterator[Any], limit_s: float | None) -> Any:
-    """The next chunk, None at the end."""
+async def _next(iterator: AsyncIterator[Piece], limit_s: float | None) -> Piece | None:
+    """The next piece, None at the end."""
     try:
         return await asyncio.wait_for(anext(iterator), limit_s)
     except StopAsyncIteration:

@@ -63,12 +63,14 @@ def test_a_prompt_of_1500_tokens_and_an_answer_of_512_fit() -> None:
         assert language_model("embedded")(prompt, max_tokens=8)
 
 
+@pytest.mark.slow
 def test_a_prompt_that_does_not_fit_is_an_error() -> None:
     with session(), pytest.raises(Exception, match="does not fit into the context of 4096 tokens") as caught:
         language_model("embedded")("word " * 5000)
     assert isinstance(unwrap(caught.value), PromptTooLong)
 
 
+@pytest.mark.slow
 def test_cached_prompt_tokens_are_reported() -> None:
     backend = language_model("embedded", slots=1, num_ctx=1024).engine.backend
     call = BackendContract.call("Write a long story. " * 20)
@@ -77,6 +79,7 @@ def test_cached_prompt_tokens_are_reported() -> None:
     assert again.cached_tokens_in > 20
 
 
+@pytest.mark.slow
 def test_deterministic_means_one_slot_and_repeats_its_text() -> None:
     backend = language_model("embedded", deterministic=True, num_ctx=1024).engine.backend
     assert backend.slots == 1
