@@ -73,13 +73,11 @@ class Box:
         Raises:
             OSError: If a step fails.
         """
+        if job["demote"]:
+            os.setsid()
         ruleset = -1 if self._ruleset is None else os.dup2(self._ruleset.fd, 120)
         self._descriptors(fds, ruleset)
         self._limits(job)
-        if job["idle"]:
-            os.nice(19)
-            with contextlib.suppress(OSError, AttributeError):
-                os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         if self._filter is None:
             self._alone()
             return
@@ -108,8 +106,7 @@ class Box:
 
     @staticmethod
     def _alone() -> None:
-        """Where nothing forbids to fork: a group of its own, that is killed as one, and no forks where limits can."""
-        os.setpgid(0, 0)
+        """Where nothing forbids to fork: none where limits can; the group is killed as one."""
         if not kernel.LINUX:
             resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 

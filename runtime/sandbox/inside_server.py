@@ -22,6 +22,8 @@ from .inside_box import Box
 from .inside_streams import add_leavers, open_streams
 
 TICK_S = 0.1
+IDLE_AFTER_S = 0.1
+"""Seconds after which a child falls to idle priority: short programs are not delayed, a looping one starves nobody."""
 MOST_PATIENCE = 4.0
 """A candidate that gets no processor waits up to this many times its wall limit."""
 
@@ -43,6 +45,7 @@ class Server:
         self.started = 0.0
         self.wall_s = 0.0
         self.deadline = 0.0
+        self.demoted = True
         self.killed = ""
         self._buffer = b""
         self._fds: list[int] = []
@@ -69,7 +72,7 @@ class Server:
         poller.register(self.control, select.POLLIN)
         poller.register(wake_read, select.POLLIN)
         while True:
-            watching = self.child and self.wall_s
+            watching = self.child and (self.wall_s or not self.demoted)
             ready = dict(poller.poll(int(TICK_S * 1000) if watching else None))
             if wake_read in ready:
                 with contextlib.suppress(BlockingIOError):
@@ -78,7 +81,7 @@ class Server:
             if self.control.fileno() in ready and not self._read():
                 self._kill("host")
                 os._exit(0)
-            if self.child and self.wall_s:
+            if watching and self.child:
                 self._watch()
 
     def _tell(self, message: dict[str, Any]) -> None:
@@ -108,6 +111,7 @@ class Server:
         self.started = time.monotonic()
         self.wall_s = job["wall_s"]
         self.deadline = self.started + self.wall_s
+        self.demoted = not job["demote"]
         server = os.getpid()
         child = os.fork()
         if child == 0:
@@ -178,7 +182,10 @@ class Server:
 
     def _watch(self) -> None:
         now = time.monotonic()
-        if now >= self.deadline:
+        if not self.demoted and now - self.started >= IDLE_AFTER_S:
+            kernel.make_idle(self.child, self.config["proc_fd"])
+            self.demoted = True
+        if self.wall_s and now >= self.deadline:
             missing = self.wall_s - (now - self.started - kernel.processor_wait_s(self.config["proc_fd"]))
             if missing > 0.01 and now - self.started < self.wall_s * MOST_PATIENCE:
                 self.deadline = now + max(TICK_S, missing)

@@ -179,7 +179,7 @@ class Worker:
             "do": "run",
             "fds": len(fds),
             "together": together,
-            "idle": limits is not None,
+            "demote": limits is not None,
             "wall_s": limits.wall_s if limits and not stays else 0,
             "cpu_s": limits.cpu_s if limits and not stays else 0,
             "memory_mb": limits.memory_mb if limits else JUDGE_MB,
