@@ -11,7 +11,6 @@ from ..transitions import error_class
 from .rows import ProgramRows, Row
 
 _MOST_CHARACTERS = 20_000
-_MOST_TESTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,6 @@ def _attempts(row: Row) -> list[dict[str, Any]]:
         execution = attempt.get("execution") or {}
         usage = attempt.get("usage") or {}
         outcome = str(execution.get("outcome") or "not run")
-        tests = execution.get("tests") or []
         total = int(execution.get("tests_total") or 0)
         views.append(
             {
@@ -98,8 +96,8 @@ def _attempts(row: Row) -> list[dict[str, Any]]:
                 "seed": attempt.get("seed"),
                 "truncated": bool(attempt.get("truncated")),
                 "error": _error(execution) if outcome != "passed" else "",
-                "tests": f"{sum(bool(t.get('passed')) for t in tests)} of {total} tests" if total else "",
-                "failing": [_test(t) for t in tests if not t.get("passed")][:_MOST_TESTS],
+                "tests": f"{execution.get('tests_passed')} of {total} tests" if total else "",
+                "failing": [_test(t) for t in execution.get("failing") or ()],
                 "code": _bounded(code),
                 "answer": "" if code else _bounded(str(attempt.get("answer") or "")),
                 "same": before is not None and bool(code) and code == before,

@@ -14,6 +14,13 @@ from ...runtime.budget import Usage
 from ..scoring import Scores
 from ..transitions import error_class
 
+SHOWN = ("code", "stage", "model", "seed", "truncated", "usage")
+"""Fields of an attempt that are kept as they are; of its execution the outcome, the error and the first failing
+tests are, and the model's answer where it held no code."""
+
+FAILING_TESTS = 3
+"""Failing tests of an attempt that are shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -31,7 +38,7 @@ class Row:
         tokens: Tokens of each attempt.
         truncated: Attempts that `max_tokens` ended.
         usage: As-if compute of the run.
-        packed: The attempts as compressed JSON; see `attempts`.
+        packed: What is shown of the attempts, as compressed JSON; see `attempts`.
     """
 
     task_id: str
@@ -53,7 +60,7 @@ class Row:
         return self.steering_outcome == "passed" and self.outcome != "passed"
 
     def attempts(self) -> list[dict[str, Any]]:
-        """The attempts as plain data, in order."""
+        """What is shown of the attempts, as plain data, in order; see `SHOWN`."""
         return cast("list[dict[str, Any]]", json.loads(zlib.decompress(self.packed)))
 
 
@@ -99,7 +106,8 @@ class ProgramRows:
         task_id = sys.intern(str(run["task_id"]))
         if run.get("task_digest"):
             self.task_digests[task_id] = str(run["task_digest"])
-        content = json.dumps(attempts, ensure_ascii=False, default=str).encode("utf-8", "replace")
+        shown = [_shown(attempt) for attempt in attempts]
+        content = json.dumps(shown, ensure_ascii=False, default=str).encode("utf-8", "replace")
         self.rows.append(
             Row(
                 task_id=task_id,
@@ -156,6 +164,25 @@ def rows_from_scores(name: str, scores: Scores) -> ProgramRows:
 
 def _class(execution: Mapping[str, Any]) -> str:
     return sys.intern(error_class(str(execution["outcome"]), str(execution.get("error_type") or "")))
+
+
+def _shown(attempt: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reader gets to see of an attempt; most of the rest is long, and said elsewhere."""
+    kept = {name: attempt.get(name) for name in SHOWN}
+    if not attempt.get("code"):
+        kept["answer"] = attempt.get("answer")
+    if execution := attempt.get("execution"):
+        tests: list[Mapping[str, Any]] = execution.get("tests") or []
+        failing = [test for test in tests if not test.get("passed")]
+        kept["execution"] = {
+            **{
+                name: execution.get(name)
+                for name in ("outcome", "error_type", "message", "line", "tests_total")
+            },
+            "tests_passed": len(tests) - len(failing),
+            "failing": failing[:FAILING_TESTS],
+        }
+    return kept
 
 
 def _tokens(attempt: Mapping[str, Any]) -> int:
