@@ -38,6 +38,7 @@ _HOMES = {
     "GreenloopError": "errors",
     "Int": "modules.knobs",
     "Limits": "runtime.execution",
+    "NeatSearch": "optimizers.neat.search",
     "OptunaTuner": "optimizers.tuner",
     "Plan": "modules.plan",
     "Problem": "runtime.problem",
@@ -81,6 +82,7 @@ __all__ = [
     "GreenloopError",
     "Int",
     "Limits",
+    "NeatSearch",
     "OptunaTuner",
     "Plan",
     "Problem",
@@ -129,6 +131,7 @@ if TYPE_CHECKING:
     from .modules.selecting import Select
     from .modules.write_tests import WriteTests
     from .optimizers.artifact import export, load
+    from .optimizers.neat.search import NeatSearch
     from .optimizers.space import space
     from .optimizers.tuner import OptunaTuner
     from .runtime.attempt import Attempt, Trajectory

@@ -135,6 +135,26 @@ class Wiring:
         counts = [kinds[: i + 1].count(kind) for i, kind in enumerate(kinds)]
         return tuple(f"{k}_{n}" if n > 1 else k for k, n in zip(kinds, counts, strict=True))
 
+    @property
+    def text(self) -> str:
+        """The graph in one line, from the output backwards; a node that stands in it again is named alone.
+
+        Example:
+            >>> simple_loop().text
+            'refine(generate, execute)'
+        """
+        seen: set[int] = set()
+
+        def told(number: int) -> str:
+            sources = [s for taken in self.nodes[number - 1].takes.values() for s in taken]
+            name = self.names[number - 1]
+            if number in seen or not sources:
+                return name
+            seen.add(number)
+            return f"{name}({', '.join(map(told, sources))})"
+
+        return told(self.output)
+
     def to_plain(self) -> dict[str, Any]:
         """The wiring as plain JSON data."""
         nodes = [{"kind": n.kind, "takes": {p: list(s) for p, s in n.takes.items()}} for n in self.nodes]

@@ -42,7 +42,7 @@ def walk(seed: int, steps: int = 25) -> list[Genome]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seeds)
 def test_every_reachable_genome_expresses_to_a_program_within_its_limits(seed: int) -> None:
     for genome in walk(seed):
@@ -69,21 +69,21 @@ def test_programs_make_no_more_calls_than_their_genome_says_and_export(seed: int
 
 
 def test_walks_reach_every_kind_of_node_and_large_graphs() -> None:
-    made = [express(genome) for seed in range(30) for genome in walk(seed, 40)]
+    made = [express(genome) for seed in range(12) for genome in walk(seed, 40)]
     kinds = {node.kind for one in made for node in one.wiring.nodes}
     assert kinds == set("plan generate write_tests execute critique refine route escalate select".split())
     assert max(one.size for one in made) == MOST_NODES
     assert simple_loop() in [one.wiring for one in made]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seeds)
 def test_crossover_of_equal_parents_is_the_identity(seed: int) -> None:
     for genome in walk(seed)[-5:]:
         assert crossover(genome, genome, random.Random(seed)) == genome
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seeds)
 def test_the_distance_is_zero_for_equals_symmetric_and_never_negative(seed: int) -> None:
     genomes = walk(seed)
@@ -92,7 +92,7 @@ def test_the_distance_is_zero_for_equals_symmetric_and_never_negative(seed: int)
         assert distance(one, other) == distance(other, one) >= 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seeds)
 def test_the_triangle_holds_among_genomes_of_the_same_genes(seed: int) -> None:
     rng, genome = random.Random(seed), walk(seed)[-1]

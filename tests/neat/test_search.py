@@ -1,0 +1,204 @@
+"""The search: finds structure that helps, repeats and resumes exactly, keeps its budget, says what is shown."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import greenloop as gl
+import pytest
+from greenloop.errors import BudgetExhausted, ProgramError, UsageError
+from greenloop.evals.evidence import Evidence
+from greenloop.optimizers.neat.building import build_program
+from greenloop.optimizers.neat.evaluating import ReplayMeter
+from greenloop.optimizers.neat.paper_space import PaperSpace
+from greenloop.optimizers.neat.search import NeatSearch
+from greenloop.runtime.budget import Usage
+from greenloop.runtime.run import CallRecord
+from greenloop.testing import ScriptedModel
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+TASKS = [
+    gl.Task(
+        task_id=f"t{i}",
+        prompt=f"Write f(x) that adds {i} to x.",
+        entry_point="f",
+        visible_tests=[f"assert f(0) == {i}"],
+        hidden_tests=[f"assert f(1) == {i + 1}"],
+    )
+    for i in range(12)
+]
+
+
+def mending_helps(messages: list[dict]) -> str:
+    """Every third draft is right; code that is mended after a failed test always is."""
+    number = int(messages[1]["content"].split("adds ")[1].split()[0])
+    mended = any(m["role"] == "assistant" or "Previous code" in m["content"] for m in messages)
+    right = number % 3 == 0 or mended
+    return f"```python\ndef f(x):\n    return x + {number if right else number + 1}\n```"
+
+
+def search(url: str, **given_settings) -> NeatSearch:
+    base = {"store": url, "population": 6, "generations": 4, "replicates": 1, "finalists": 2}
+    return NeatSearch(**{**base, **given_settings})
+
+
+def told(made: NeatSearch) -> list:
+    return [
+        [(i.number, i.parents, i.origin, repr(i.genome), f, s) for i, f, s in zip(*rows, strict=True)]
+        for rows in ((g.individuals, g.fitness, g.species) for g in made.history)
+    ]
+
+
+def test_it_finds_structure_where_structure_helps_and_confirms_it(tmp_path) -> None:
+    model = ScriptedModel(mending_helps)
+    made = search(f"sqlite:///{tmp_path}/n.db", models=[model], generations=8, seed=1)
+    found = made.compile(
+        gl.Resample(generate=gl.Generate(model=model), samples=1), trainset=TASKS[:6], valset=TASKS[6:]
+    )
+    evidence = found.evidence
+    assert isinstance(evidence, Evidence)
+    assert {"execute", "refine"} <= {name.split("_")[0] for name in found.names}
+    assert evidence.confirmed.rate == 1.0
+    assert evidence.trials == len(made.archive) > 6
+    assert evidence.settings["graph"] == found.parsed_wiring.text
+    assert evidence.baselines[0].figure.rate < 1.0
+    assert gl.knobs(found)
+    gl.export(found, tmp_path / "best")
+    again = gl.load(tmp_path / "best")
+    assert again.wiring.value == found.wiring.value
+    assert again.evidence.settings == evidence.settings
+
+
+def test_a_run_repeats_exactly_and_a_rerun_makes_no_call(tmp_path) -> None:
+    runs = []
+    for name in ("one", "two"):
+        model = ScriptedModel(mending_helps, identity="same")
+        made = search(f"sqlite:///{tmp_path}/{name}.db", models=[model], generations=3)
+        found = made.compile(trainset=TASKS[:4], valset=TASKS[4:8])
+        runs.append((told(made), found.evidence.settings, found.evidence.paid["calls"]))
+    assert runs[0] == runs[1]
+    model = ScriptedModel(mending_helps, identity="same")
+    made = search(f"sqlite:///{tmp_path}/two.db", models=[model], generations=3)
+    found = made.compile(trainset=TASKS[:4], valset=TASKS[4:8])
+    assert model.calls == []
+    assert (told(made), found.evidence.settings, found.evidence.paid["calls"]) == runs[1]
+
+
+def test_an_interrupted_search_goes_on_and_ends_as_if_it_had_not_been(tmp_path) -> None:
+    whole = ScriptedModel(mending_helps, identity="one")
+    uncut = search(f"sqlite:///{tmp_path}/whole.db", models=[whole], budget=gl.Budget(calls=150))
+    expected = uncut.compile(trainset=TASKS[:4], valset=TASKS[4:8])
+
+    def interrupted(progress) -> None:
+        if progress.scoring.paid.calls >= 40:
+            raise KeyboardInterrupt
+
+    model = ScriptedModel(mending_helps, identity="one")
+    settings_of = {"models": [model], "budget": gl.Budget(calls=150)}
+    url = f"sqlite:///{tmp_path}/cut.db"
+    with pytest.raises(KeyboardInterrupt):
+        search(url, on_progress=interrupted, **settings_of).compile(trainset=TASKS[:4], valset=TASKS[4:8])
+    resumed = search(url, **settings_of)
+    found = resumed.compile(trainset=TASKS[:4], valset=TASKS[4:8])
+    assert told(resumed) == told(uncut)
+    assert found.evidence.settings == expected.evidence.settings
+    assert found.evidence.verdict == expected.evidence.verdict
+    keys = [(str(c.messages), c.seed, str(c.sampling)) for c in model.calls]
+    assert len(keys) == len(set(keys))
+    assert found.evidence.paid["calls"] == len(model.calls)
+
+
+def test_the_budget_is_kept(tmp_path) -> None:
+    model = ScriptedModel(mending_helps)
+    made = search(f"sqlite:///{tmp_path}/n.db", models=[model], budget=gl.Budget(calls=60), generations=20)
+    found = made.compile(trainset=TASKS[:4], valset=TASKS[4:8])
+    assert len(model.calls) <= 60
+    assert found.evidence.paid["calls"] == len(model.calls)
+    few = search(f"sqlite:///{tmp_path}/m.db", models=[model], budget=gl.Budget(n_trials=3))
+    assert few.compile(trainset=TASKS[:3]).evidence.trials == 3
+    with pytest.raises(BudgetExhausted, match="budget"):
+        search(f"sqlite:///{tmp_path}/o.db", models=[model], budget=gl.Budget(calls=2)).compile(
+            trainset=TASKS[:4]
+        )
+
+
+def test_the_paper_preset_runs_on_rotating_tasks(tmp_path) -> None:
+    models = [ScriptedModel(mending_helps, name=name) for name in ("a", "b")]
+    made = search(
+        f"sqlite:///{tmp_path}/n.db", preset="paper", models=models, generations=3, rotating=4, seed=3
+    )
+    found = made.compile(trainset=TASKS[:6], valset=TASKS[6:9])
+    assert len(made.history) == 3
+    assert {"generate", "execute", "refine"} <= {n.split("_")[0] for n in found.names}
+    best = max(made.history[-1].fitness)
+    assert best == pytest.approx(1 - 0.02 * 3)
+    assert type(found.node2).__name__ == "PaperExecute"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_every_genome_of_the_paper_is_valid_and_equal_parents_have_equal_children(seed: int) -> None:
+    rng, space = random.Random(seed), PaperSpace(["a", "b"])
+    population = space.start(4, rng)
+    for _ in range(40):
+        one, other = rng.choice(population), rng.choice(population)
+        assert space.crossover(one, one, rng) == one
+        assert space.distance(one, one) == 0
+        assert space.distance(one, other) == space.distance(other, one) >= 0
+        child, _ = space.mutate(space.crossover(one, other, rng), rng)
+        made = space.express(child)
+        assert 1 <= len(child.stages) <= 3
+        assert made.size <= 8
+        assert made.most_calls <= 1 + 3 * 3 * 2
+        json.dumps(space.to_json(child))
+        population.append(child)
+    build_program(space.express(population[-1]), {"a": "ollama:a", "b": "ollama:b"})
+
+
+def test_models_come_from_the_program_where_none_are_named(tmp_path) -> None:
+    model = ScriptedModel(mending_helps, name="own")
+    made = search(f"sqlite:///{tmp_path}/n.db", generations=1, population=2)
+    made.compile(gl.Resample(generate=gl.Generate(model=model)), trainset=TASKS[:2])
+    assert {n["attributes"]["model"] for r in made.archive.values() for n in r.genome["nodes"]} == {
+        "simulated/own"
+    }
+
+
+def test_without_validation_tasks_nothing_is_claimed_and_nonsense_is_refused(tmp_path) -> None:
+    model = ScriptedModel(mending_helps)
+    made = search(f"sqlite:///{tmp_path}/n.db", models=[model], generations=1, population=2)
+    with pytest.raises(ProgramError, match="before compile"):
+        made.history  # noqa: B018
+    found = made.compile(trainset=TASKS[:3])
+    assert found.evidence.verdict.startswith("not confirmed")
+    with pytest.raises(UsageError, match="trainset and valset"):
+        made.compile(trainset=TASKS[:3], valset=TASKS[2:])
+    with pytest.raises(UsageError, match="empty"):
+        made.compile(trainset=[])
+    for wrong in (
+        {"preset": "huge"},
+        {"finalists": 0},
+        {"most_nodes": 9},
+        {"kinds": ["dream"]},
+        {"generations": 0},
+        {"population": 1},
+    ):
+        with pytest.raises(UsageError):
+            NeatSearch(**wrong)
+
+
+def test_a_call_counts_once_however_twins_of_it_are_booked() -> None:
+    def call(cached: bool) -> CallRecord:
+        return CallRecord("k", "m", "d", 0, Usage(1, 2, 3, 0.5), cached)
+
+    meter = ReplayMeter(gl.Budget())
+    meter.booked(call(cached=True))
+    meter.booked(call(cached=True))
+    assert meter.paid == Usage(1, 2, 3, 0.5)
+    with meter.reserve(5) as settle:
+        settle(Usage(1, 2, 3, 0.5))
+    meter.booked(call(cached=False))
+    meter.booked(call(cached=True))
+    assert meter.paid == Usage(1, 2, 3, 0.5)
