@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import os
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, select, text
@@ -94,6 +94,28 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("greenloop_writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class Reading:
+    """A connection for reading, under the lock that a database in memory needs."""
+
+    def __init__(self, engine: Engine, lock: AbstractContextManager[Any]) -> None:
+        self._engine, self._lock = engine, lock
+
+    def __enter__(self) -> Connection:
+        self._lock.__enter__()
+        try:
+            self._connection = self._engine.connect()
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
+        return self._connection
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            self._connection.close()
+        finally:
+            self._lock.__exit__(None, None, None)
 
 
 def prepare(engine: Engine, url: URL) -> None:

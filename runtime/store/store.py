@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL
 from ...errors import StoreError
 from . import schema
 from .claims import Claims
-from .connection import connect, guarded, in_memory, parse_url, prepare, shown, store_errors, writing
+from .connection import Reading, connect, guarded, in_memory, parse_url, prepare, shown, store_errors, writing
 from .single_flight import SingleFlight
 
 _PAGE = 500
@@ -118,10 +118,12 @@ class Store:
             if found is not None:
                 return found, True
             try:
-                return self._keep(StoredAnswer(key, compute(), time.time()), label), False
-            finally:
+                made = StoredAnswer(key, compute(), time.time())
+            except BaseException:
                 with store_errors(self.parsed_url):
                     self._claims.release(key)
+                raise
+            return self._keep(made, label), False
 
     @guarded
     def answer(self, key: str) -> StoredAnswer | None:
@@ -135,11 +137,18 @@ class Store:
 
     @guarded
     def _keep(self, made: StoredAnswer, label: str) -> StoredAnswer:
-        """Store an answer unless there is one by now; the one that is stored."""
+        """Store an answer unless there is one by now, and give its claim up; the answer that is stored."""
         row = {"key": made.key, "made_at": made.made_at, "content": schema.dump(made.content), "label": label}
-        if self._insert_first(schema.answers, row):
-            return made
-        return self.answer(made.key) or made
+        statement = self._first(schema.answers, row).returning(schema.answers.c.key)
+        try:
+            with self.write_lock, self.writer.begin() as connection:
+                kept = connection.execute(statement).first() is not None
+                if self._claims is not None:
+                    self._claims.release_within(connection, made.key)
+        finally:
+            if self._claims is not None:
+                self._claims.forget(made.key)
+        return made if kept else self.answer(made.key) or made
 
     @guarded
     def execution(self, key: str) -> dict[str, Any] | None:
@@ -222,7 +231,7 @@ class Store:
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection for reading."""
-        return _Reading(self.engine, self._read_lock)
+        return Reading(self.engine, self._read_lock)
 
     def parsed(self, content: str) -> dict[str, Any]:
         """Stored JSON as data.
@@ -254,28 +263,6 @@ class Store:
         postgresql = self.parsed_url.get_backend_name() == "postgresql"
         make = postgresql_insert if postgresql else sqlite_insert
         return make(table).values(**row).on_conflict_do_nothing()
-
-
-class _Reading:
-    """A connection for reading, under the lock that a database in memory needs."""
-
-    def __init__(self, engine: Engine, lock: AbstractContextManager[Any]) -> None:
-        self._engine, self._lock = engine, lock
-
-    def __enter__(self) -> Connection:
-        self._lock.__enter__()
-        try:
-            self._connection = self._engine.connect()
-        except BaseException:
-            self._lock.__exit__(None, None, None)
-            raise
-        return self._connection
-
-    def __exit__(self, *exc: object) -> None:
-        try:
-            self._connection.close()
-        finally:
-            self._lock.__exit__(None, None, None)
 
 
 def open_store(url: str | Store = "sqlite://") -> Store:
