@@ -26,7 +26,9 @@ ModelsOption = Annotated[
     list[str] | None,
     typer.Option("--model", help="a model of the pool, the main one first; repeat for several"),
 ]
-OutOption = Annotated[Path | None, typer.Option("--out", help="folder for the result as Markdown and JSON")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="folder for the result as Markdown, JSON and an HTML report")
+]
 
 
 def experiment(
@@ -101,16 +103,24 @@ def experiment(
 
 
 def write_result(result: ExperimentResult, folder: Path | None) -> str:
-    """Write the result as Markdown and JSON into a folder; the words that tell where."""
+    """Write the result into a folder as Markdown, JSON and a report with every attempt; the words that tell where.
+
+    Raises:
+        UsageError: It cannot be written there.
+    """
     if folder is None:
         return ""
+    from ..evals.report import build_report, write
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for suffix, text in (("md", result.markdown()), ("json", result.to_json())):
             (folder / f"{result.experiment}.{suffix}").write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"--out {folder} cannot be written: {error}") from error
-    return f"; written: {folder / result.experiment}.md and .json"
+    report = build_report(result.scores, title=result.title, experiments=[result], compare=False)
+    written = write(report, folder / f"{result.experiment}-report.html")
+    return f"; written: {written.html}, {folder / result.experiment}.md and .json"
 
 
 def show_result(result: ExperimentResult) -> None:

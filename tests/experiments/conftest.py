@@ -44,3 +44,8 @@ def models(tasks: list[gl.Task]) -> list[ScriptedModel]:
     return [
         simulated_model(PROCESS, tasks, name=name, identity=name) for name in ("general", "made-for-code")
     ]
+
+
+@pytest.fixture(scope="session")
+def process() -> ErrorProcess:
+    return PROCESS

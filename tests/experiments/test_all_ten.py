@@ -14,6 +14,7 @@ SHORT = {"inflation": {"candidates": 3, "draws": 40, "replicates": 3}, "text-onl
 
 @pytest.mark.parametrize("name", list(EXPERIMENTS))
 def test_it_states_all_that_a_figure_needs(name: str, tasks, models, store: str) -> None:
+    tasks = tasks[:4]
     given = QUICK | SHORT.get(name, {})
     with gl.session(store) as session:
         result = run_experiment(name, tasks=tasks, models=models, **given)
@@ -22,7 +23,7 @@ def test_it_states_all_that_a_figure_needs(name: str, tasks, models, store: str)
     assert result.simulated
     assert result.verdict.startswith("SIMULATED: ")
     for figure in result.figures.values():
-        assert figure.n in (6, 3)
+        assert figure.n in (4, 2)
         assert figure.interval[0] <= figure.rate <= figure.interval[1]
         assert figure.steering == "visible"
         assert figure.tier == tier
@@ -51,7 +52,7 @@ def test_a_rerun_pays_nothing_and_finds_the_same(tasks, models, store: str) -> N
     results = []
     for _ in range(2):
         with gl.session(store) as session:
-            results.append(run_experiment("routing", tasks=tasks, models=models[:1], **QUICK))
+            results.append(run_experiment("routing", tasks=tasks[:4], models=models[:1], **QUICK))
             paid = session.meter.paid.calls
     assert paid == 0
     assert results[0].figures == results[1].figures
@@ -60,8 +61,8 @@ def test_a_rerun_pays_nothing_and_finds_the_same(tasks, models, store: str) -> N
 
 def test_the_family_grows_with_its_comparisons_and_so_do_its_p_values(tasks, models, store: str) -> None:
     with gl.session(store):
-        one = run_experiment("routing", tasks=tasks, models=models[:1], **QUICK)
-        two = run_experiment("routing", tasks=tasks, models=models, **QUICK)
+        one = run_experiment("routing", tasks=tasks[:4], models=models[:1], **QUICK)
+        two = run_experiment("routing", tasks=tasks[:4], models=models, **QUICK)
     assert len(two.comparisons) == 2 * len(one.comparisons)
     same = {(c.name, c.other): c for c in two.comparisons}
     assert all(same[c.name, c.other].p_adjusted >= c.p_adjusted for c in one.comparisons)
@@ -87,7 +88,7 @@ def test_aliases_of_one_model_count_once(tasks, models) -> None:
 
 def test_with_one_model_baselines_say_that_cross_model_was_not_run(tasks, models, store: str) -> None:
     with gl.session(store):
-        result = run_experiment("baselines", tasks=tasks, models=models[:1], **QUICK)
+        result = run_experiment("baselines", tasks=tasks[:4], models=models[:1], **QUICK)
     assert any("cross-model was not run" in note for note in result.notes)
 
 

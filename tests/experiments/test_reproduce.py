@@ -49,12 +49,11 @@ def cells(result, title: str, row: str) -> dict:
     return dict(zip(table.columns, next(r for r in table.rows if str(r[0]).startswith(row)), strict=True))
 
 
-def test_ours_stand_beside_theirs_and_what_was_not_run_is_empty(stub_tasks) -> None:
-    from conftest import PROCESS
+def test_ours_stand_beside_theirs_and_what_was_not_run_is_empty(stub_tasks, process) -> None:
     from greenloop.testing.simulated_model import simulated_model
 
     players = {
-        role: simulated_model(PROCESS, stub_tasks, name=name)
+        role: simulated_model(process, stub_tasks, name=name)
         for role, name in ((MAIN, "one"), (SMALL, "two"))
     }
     with gl.session():
