@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from ..errors import UsageError
+from ..evals.experiments.result import ExperimentResult
 from ..evals.report import ProgramRows, build_report, rows_from_store, write
 from ..evals.report.program_settings import program_settings
 from ..evals.report.writing import INLINE_ATTEMPTS
@@ -33,6 +34,10 @@ def report(
         list[Path] | None,
         typer.Option("--exported", help="exported folder: names a program and its settings (repeat)"),
     ] = None,
+    experiment: Annotated[
+        list[Path] | None,
+        typer.Option("--experiment", help="JSON file that greenloop experiment wrote, as a section (repeat)"),
+    ] = None,
     baseline: Annotated[
         str | None, typer.Option("--baseline", help="name of the program that the others are compared with")
     ] = None,
@@ -55,7 +60,14 @@ def report(
             " (--program names others)."
         )
         rows = _largest(rows)
-    made = build_report(rows, title=title, baseline=baseline, settings=settings, notes=notes)
+    made = build_report(
+        rows,
+        title=title,
+        baseline=baseline,
+        settings=settings,
+        notes=notes,
+        experiments=[_experiment(path) for path in experiment or []],
+    )
     written = write(made, to, inline_attempts=inline_attempts)
     files = {
         "html": str(written.html),
@@ -92,6 +104,15 @@ def _named(
         names[digest] = name
         settings[name] = program_settings(found)
     return names, settings
+
+
+def _experiment(path: Path) -> ExperimentResult:
+    try:
+        return ExperimentResult.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--experiment {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"--experiment {path} is no result of greenloop experiment") from error
 
 
 def _largest(rows: Sequence[ProgramRows]) -> list[ProgramRows]:

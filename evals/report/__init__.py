@@ -10,7 +10,17 @@ from __future__ import annotations
 from .build import build_report
 from .ledger import rows_from_store
 from .model import Report
+from .of_experiments import report_of_experiments
 from .rows import ProgramRows, rows_from_scores
 from .writing import Written, write
 
-__all__ = ["ProgramRows", "Report", "Written", "build_report", "rows_from_scores", "rows_from_store", "write"]
+__all__ = [
+    "ProgramRows",
+    "Report",
+    "Written",
+    "build_report",
+    "report_of_experiments",
+    "rows_from_scores",
+    "rows_from_store",
+    "write",
+]

@@ -33,6 +33,7 @@ def build_report(
     models: Mapping[str, Mapping[str, Any]] | None = None,
     experiments: Sequence[ExperimentResult] = (),
     notes: Sequence[str] = (),
+    compare: bool = True,
     level: float = 0.95,
     created: str | None = None,
 ) -> Report:
@@ -47,6 +48,7 @@ def build_report(
         models: Model → what its server says: "quantisation", "context", "parameters".
         experiments: Results to show as sections of their own.
         notes: What the figures must be read with.
+        compare: Compare the programs here; experiments bring comparisons of their own.
         level: Nominal coverage of intervals; verdicts need an adjusted p below 1 − level.
         created: ISO date and time; now by default.
 
@@ -67,12 +69,15 @@ def build_report(
         raise UsageError(f"no program in the report is called {baseline!r}; there are {', '.join(names)}")
     curve = curves.resampling_curve(rows, level) if rows else None
     made = tuple(_program(p, curve, settings or {}, models or {}, level) for p in rows)
-    compared = _contrasts(rows, baseline or (names[0] if names else ""), level)
+    compared = _contrasts(rows, baseline or (names[0] if names else ""), level) if compare else ()
     sections = tuple(e.model_dump(mode="json") for e in experiments)
     report = Report(
         title=title,
         created=created or datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        summary=_summary(made, compared),
+        summary=(
+            *(f"{s['title']}: {s['verdict']}" for s in sections),
+            *_summary(made, compared, bool(sections)),
+        ),
         programs=made,
         comparisons=compared,
         resampling=curve,
@@ -230,7 +235,9 @@ def _cost(rows: ProgramRows) -> tuple[float, float]:
     return sum(r.usage.tokens for r in rows.rows) / n, sum(r.usage.model_seconds for r in rows.rows) / n
 
 
-def _summary(programs: Sequence[ProgramReport], contrasts: Sequence[Contrast]) -> tuple[str, ...]:
+def _summary(
+    programs: Sequence[ProgramReport], contrasts: Sequence[Contrast], experiments: bool
+) -> tuple[str, ...]:
     lines = [
         f"{c.verdict}: {c.comparison.points:+.1f} points ({100 * c.comparison.level:.0f} % interval"
         f" {c.comparison.interval[0]:+.1f} to {c.comparison.interval[1]:+.1f},"
@@ -244,7 +251,7 @@ def _summary(programs: Sequence[ProgramReport], contrasts: Sequence[Contrast]) -
         for p in programs
         if p.resampling_at_tokens is not None and len(p.iterations) > 1 and not _is_resampling(p.name)
     ]
-    if not contrasts:
+    if not contrasts and not experiments:
         lines += [f"{p.name}: {p.figure.line()}" for p in programs]
     return tuple(lines)
 

@@ -5,42 +5,41 @@ from __future__ import annotations
 import html
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from .model import Contrast, ProgramReport, Report
+from .model import ProgramReport, Report
 
 Chart = dict[str, Any]
 """`id`, `title`, `note`, `data`, `layout`, and `columns` and `cells`: the same figures as a table. Colours are
 numbers of a palette ("slot"), `muted` or `ink`, which the page's theme fills in."""
 
-_MOST_HEAT_MAPS = 6
+
+class Difference(NamedTuple):
+    """A paired difference in points, as the forest plot takes it."""
+
+    name: str
+    points: float
+    interval: tuple[float, float]
+    p: float
+    p_adjusted: float
+    n: int
 
 
-def charts(report: Report) -> list[Chart]:
-    """All charts that the report has figures for."""
-    found = [forest(report.comparisons), cost_quality(report), iteration_curves(report.programs)]
-    found += [heat_map(p, i) for i, p in enumerate(report.programs) if p.transitions][:_MOST_HEAT_MAPS]
-    for number, section in enumerate(report.experiments):
-        found += experiment_charts(section, number)
-    return [chart for chart in found if chart is not None]
-
-
-def forest(contrasts: Sequence[Contrast]) -> Chart | None:
+def forest(rows: Sequence[Difference], chart_id: str, title: str) -> Chart | None:
     """Paired differences with their intervals."""
-    if not contrasts:
+    if not rows:
         return None
-    shown = list(contrasts)[::-1]
-    points = [c.comparison.points for c in shown]
+    shown = list(rows)[::-1]
     trace = {
         "type": "scatter",
         "mode": "markers",
-        "x": _rounded(points),
-        "y": [label(f"{c.comparison.name} − {c.comparison.other}") for c in shown],
+        "x": rounded([row.points for row in shown]),
+        "y": [label(row.name) for row in shown],
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": _rounded([c.comparison.interval[1] - c.comparison.points for c in shown]),
-            "arrayminus": _rounded([c.comparison.points - c.comparison.interval[0] for c in shown]),
+            "array": rounded([row.interval[1] - row.points for row in shown]),
+            "arrayminus": rounded([row.points - row.interval[0] for row in shown]),
         },
         "marker": {"size": 10},
         "slot": 0,
@@ -48,8 +47,8 @@ def forest(contrasts: Sequence[Contrast]) -> Chart | None:
         "hovertemplate": "%{y}: %{x:+.1f} points<extra></extra>",
     }
     return {
-        "id": "forest",
-        "title": "Paired differences",
+        "id": chart_id,
+        "title": title,
         "note": "Percentage points on the same tasks, with intervals. An interval that crosses the line at 0 shows no"
         " difference.",
         "data": [trace],
@@ -61,14 +60,14 @@ def forest(contrasts: Sequence[Contrast]) -> Chart | None:
         "columns": ["comparison", "points", "interval", "p", "p (Holm)", "tasks"],
         "cells": [
             [
-                f"{c.comparison.name} − {c.comparison.other}",
-                f"{c.comparison.points:+.1f}",
-                f"{c.comparison.interval[0]:+.1f} to {c.comparison.interval[1]:+.1f}",
-                f"{c.comparison.p:.3f}",
-                f"{c.p_adjusted:.3f}",
-                str(c.comparison.n),
+                row.name,
+                f"{row.points:+.1f}",
+                f"{row.interval[0]:+.1f} to {row.interval[1]:+.1f}",
+                f"{row.p:.3f}",
+                f"{row.p_adjusted:.3f}",
+                str(row.n),
             ]
-            for c in contrasts
+            for row in rows
         ],
     }
 
@@ -86,8 +85,8 @@ def cost_quality(report: Report) -> Chart | None:
                 "type": "scatter",
                 "mode": "lines+markers",
                 "name": "resampling",
-                "x": _rounded([p[0] for p in points]),
-                "y": _percent([p[1] for p in points]),
+                "x": rounded([p[0] for p in points]),
+                "y": percent([p[1] for p in points]),
                 "line": {"dash": "dash", "width": 2},
                 "marker": {"size": 5},
                 "slot": "muted",
@@ -109,13 +108,13 @@ def cost_quality(report: Report) -> Chart | None:
                 "type": "scatter",
                 "mode": "markers",
                 "name": label(p.name),
-                "x": _rounded([p.tokens]),
-                "y": _percent([f.rate]),
+                "x": rounded([p.tokens]),
+                "y": percent([f.rate]),
                 "error_y": {
                     "type": "data",
                     "symmetric": False,
-                    "array": _percent([f.interval[1] - f.rate]),
-                    "arrayminus": _percent([f.rate - f.interval[0]]),
+                    "array": percent([f.interval[1] - f.rate]),
+                    "arrayminus": percent([f.rate - f.interval[0]]),
                 },
                 "marker": {"size": 11},
                 "slot": slot,
@@ -162,7 +161,7 @@ def iteration_curves(programs: Sequence[ProgramReport]) -> Chart | None:
                     "mode": "lines+markers",
                     "name": label(f"{p.name}, {kind}" if kind else p.name),
                     "x": x,
-                    "y": _percent(values),
+                    "y": percent(values),
                     "line": {"dash": dash, "width": 2},
                     "slot": slot,
                 }
@@ -204,20 +203,43 @@ def iteration_curves(programs: Sequence[ProgramReport]) -> Chart | None:
 
 def heat_map(program: ProgramReport, number: int) -> Chart:
     """What each class of code became in the next attempt."""
-    shares = [[c / sum(line) if sum(line) else 0.0 for c in line] for line in program.transitions]
-    names = [label(name, 16) for name in program.classes]
+    return matrix(
+        program.classes,
+        program.classes,
+        program.transitions,
+        f"transitions-{number}",
+        f"What became of it: {program.name}",
+        "Rows: the class of an attempt; columns: the class of the next one; cells: how many. The shade is the share of"
+        " the row. Classes are of the tests that steered.",
+    )
+
+
+def matrix(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    counts: Sequence[Sequence[float]],
+    chart_id: str,
+    title: str,
+    note: str,
+    *,
+    by_row: bool = True,
+) -> Chart:
+    """A heat map with its numbers written in; shaded by the share of the row, or of the largest number."""
+    largest = max((c for line in counts for c in line), default=0.0)
+    sums = [sum(line) if by_row else largest for line in counts]
+    shades = [[c / whole if whole else 0.0 for c in line] for line, whole in zip(counts, sums, strict=True)]
+    texts = [[f"{c:.4g}" if c else "" for c in line] for line in counts]
     return {
-        "id": f"transitions-{number}",
-        "title": f"What became of it: {program.name}",
-        "note": "Rows: the class of an attempt; columns: the class of the next one; cells: how many. The shade is the"
-        " share of the row. Classes are of the tests that steered.",
+        "id": chart_id,
+        "title": title,
+        "note": note,
         "data": [
             {
                 "type": "heatmap",
-                "z": [_rounded(line, 3) for line in shares],
-                "x": names,
-                "y": names,
-                "text": [[str(c) if c else "" for c in line] for line in program.transitions],
+                "z": [rounded(line, 3) for line in shades],
+                "x": [label(name, 16) for name in columns],
+                "y": [label(name, 16) for name in rows],
+                "text": texts,
                 "texttemplate": "%{text}",
                 "zmin": 0,
                 "zmax": 1,
@@ -228,45 +250,13 @@ def heat_map(program: ProgramReport, number: int) -> Chart:
             }
         ],
         "layout": {
-            "height": 150 + 38 * len(names),
+            "height": 150 + 38 * len(rows),
             "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
             "xaxis": {"automargin": True, "type": "category"},
         },
-        "columns": ["from \\ to", *program.classes],
-        "cells": [
-            [name, *map(str, line)] for name, line in zip(program.classes, program.transitions, strict=True)
-        ],
+        "columns": ["from \\ to", *columns],
+        "cells": [[name, *(f"{c:.4g}" for c in line)] for name, line in zip(rows, counts, strict=True)],
     }
-
-
-def experiment_charts(section: dict[str, Any], number: int) -> list[Chart]:
-    """The curves of an experiment, one chart for each pair of axes."""
-    by_axes: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for curve in section.get("curves") or ():
-        by_axes.setdefault((str(curve["x_name"]), str(curve["y_name"])), []).append(curve)
-    found: list[Chart] = []
-    for place, ((x_name, y_name), lines) in enumerate(by_axes.items()):
-        data = [_line(curve, slot) for slot, curve in enumerate(lines)]
-        found.append(
-            {
-                "id": f"experiment-{number}-{place}",
-                "experiment": number,
-                "title": f"{section.get('title', '')}: {y_name} by {x_name}",
-                "note": "",
-                "data": data,
-                "layout": {
-                    "xaxis": {"title": {"text": label(x_name, 60)}},
-                    "yaxis": {"title": {"text": label(y_name, 60)}, "rangemode": "tozero"},
-                },
-                "columns": ["line", x_name, y_name, "interval"],
-                "cells": [
-                    [str(c["name"]), f"{x:g}", f"{y:.3f}", "" if low is None else f"{low:.3f} to {high:.3f}"]
-                    for c in lines
-                    for x, y, low, high in c["points"]
-                ],
-            }
-        )
-    return found
 
 
 def label(text: str, width: int = 26) -> str:
@@ -274,29 +264,11 @@ def label(text: str, width: int = 26) -> str:
     return "<br>".join(html.escape(line) for line in textwrap.wrap(text, width)) or " "
 
 
-def _line(curve: dict[str, Any], slot: int) -> dict[str, Any]:
-    points = curve["points"]
-    trace: dict[str, Any] = {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": label(str(curve["name"])),
-        "x": [p[0] for p in points],
-        "y": [p[1] for p in points],
-        "slot": slot,
-    }
-    if all(p[2] is not None and p[3] is not None for p in points):
-        trace["error_y"] = {
-            "type": "data",
-            "symmetric": False,
-            "array": _rounded([p[3] - p[1] for p in points], 4),
-            "arrayminus": _rounded([p[1] - p[2] for p in points], 4),
-        }
-    return trace
+def percent(values: Sequence[float]) -> list[float]:
+    """Shares as percentages."""
+    return rounded([100 * value for value in values])
 
 
-def _percent(values: Sequence[float]) -> list[float]:
-    return _rounded([100 * value for value in values])
-
-
-def _rounded(values: Sequence[float], digits: int = 2) -> list[float]:
+def rounded(values: Sequence[float], digits: int = 2) -> list[float]:
+    """Numbers short enough for a file."""
     return [round(value, digits) for value in values]

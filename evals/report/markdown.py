@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from . import tables
-from .charts import charts
+from .all_charts import charts
 from .model import Report
 
 

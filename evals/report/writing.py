@@ -15,8 +15,8 @@ from markupsafe import Markup
 
 from ...errors import UsageError
 from . import tables
+from .all_charts import charts
 from .attempts import TaskLine, run_views, task_lines
-from .charts import charts
 from .markdown import markdown
 from .model import Report
 
@@ -111,7 +111,7 @@ class _Writer:
         for name, batch in zip(names, batches, strict=True):
             href = f"{self._folder.name}/{name}"
             room = max(0, LISTED_TASKS - len(listed))
-            listed += [_Listed(line, None, f"{href}#{line.anchor}") for line in batch[:room]]
+            listed += [_Listed(line, None, f"{href}#{line.anchor}-runs") for line in batch[:room]]
         labels = [
             {
                 "href": f"{self._folder.name}/{name}",

@@ -13,7 +13,16 @@ import greenloop as gl
 import pytest
 from greenloop.cli.main import main
 from greenloop.errors import UsageError
-from greenloop.evals.report import Report, build_report, rows_from_scores, rows_from_store, write
+from greenloop.evals.experiments.pool import ModelCard
+from greenloop.evals.experiments.result import Contrast, Curve, ExperimentResult, Table
+from greenloop.evals.report import (
+    Report,
+    build_report,
+    report_of_experiments,
+    rows_from_scores,
+    rows_from_store,
+    write,
+)
 from greenloop.evals.report.program_settings import program_settings
 from greenloop.evals.scoring import Scores, TaskScore
 from greenloop.runtime.attempt import Attempt, Trajectory
@@ -204,6 +213,78 @@ def test_a_place_that_cannot_be_written_is_named(report: Report, tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot write"):
         write(report, tmp_path / "file" / "report.html")
+
+
+def test_an_experiment_is_a_section_with_its_own_verdict(scores: dict[str, Scores], tmp_path: Path) -> None:
+    result = ExperimentResult(
+        experiment="early-stopping",
+        title="Early stopping on and off",
+        question="What does going on do?",
+        status="done",
+        verdict="going on breaks more than it fixes",
+        models=(
+            ModelCard(
+                label="small",
+                name="embedded",
+                digest="9a" * 32,
+                parameters=500_000_000,
+                quantisation="Q4_1",
+                context=4096,
+                simulated=False,
+            ),
+        ),
+        settings={"limits": {"wall_s": 10}, "stop_rule": "never", "seed": 0},
+        figures={name: found.figure() for name, found in scores.items()},
+        comparisons=(
+            Contrast(
+                name="on",
+                other="off",
+                n=20,
+                points=12.0,
+                interval=(3.0, 20.0),
+                level=0.95,
+                p=0.01,
+                verdict="on is better than off",
+                at="equal calls",
+                p_adjusted=0.02,
+                family=2,
+            ),
+        ),
+        tables=(
+            Table(
+                title="What became of it",
+                columns=("class", "passed", "timeout"),
+                rows=(("passed", 5, 1), ("timeout", 2, 3)),
+                kind="matrix",
+            ),
+            Table(title="By arm", columns=("arm", "rate"), rows=(("on", None), ("off", 0.123456))),
+        ),
+        curves=(Curve(name="off", x_name="iteration", points=((0, 0.4, 0.3, 0.5), (1, 0.3, None, None))),),
+        notes=("one run",),
+    ).with_scores({"never stops": scores["never stops"]})
+    report = report_of_experiments([result])
+    assert report.title == "Early stopping on and off"
+    assert report.summary[0] == "Early stopping on and off: going on breaks more than it fixes"
+    assert report.comparisons == ()
+    (program,) = report.programs
+    assert program.settings["stop rule"] == "never"
+    assert program.settings["models"]["embedded"]["quantisation"] == "Q4_1"
+    written = write(report, tmp_path / "report.html")
+    html, text = written.html.read_text(), written.markdown.read_text()
+    for shown in (
+        "going on breaks more than it fixes",
+        "on is better than off",
+        "0.1235",
+        "one run",
+        "What does going on do?",
+    ):
+        assert shown in html
+        assert shown in text
+    ids = {a.get("id") for _, a in Page(html).found}
+    assert {"chart-experiment-0-forest", "chart-experiment-0-curve-0", "chart-experiment-0-matrix-0"} <= ids
+    alone = report_of_experiments([ExperimentResult.model_validate_json(result.to_json())])
+    assert (alone.programs, alone.experiments) == ((), report.experiments)
+    assert write(alone, tmp_path / "alone.html").html.is_file()
 
 
 TASKS = [
