@@ -140,7 +140,7 @@ class Box:
         if not os.listdir(self.folder):
             return
         try:
-            _empty(self.folder)
+            empty(self.folder)
         except OSError:
             if self.tier != "namespaces":
                 raise
@@ -152,7 +152,7 @@ class Box:
         return self.tier != "namespaces" and _bytes_in(self.folder) > BOX_BYTES
 
 
-def _empty(folder: str) -> None:
+def empty(folder: str) -> None:
     """Remove all in a folder; inner folders are first moved to the top, so that no depth and no path is too long."""
     number = 0
     names = os.listdir(folder)

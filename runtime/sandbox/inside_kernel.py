@@ -152,7 +152,7 @@ def make_idle(child: int, proc_fd: int) -> None:
         outer = _read_at(proc_fd, "thread-self/children").split()[0]
         fd = os.open(f"{outer}/autogroup", os.O_WRONLY, dir_fd=proc_fd)
         try:
-            os.write(fd, b"19")
+            os.write(fd, b"15")
         finally:
             os.close(fd)
     except (OSError, IndexError):

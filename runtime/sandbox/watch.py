@@ -19,7 +19,7 @@ from .inside_wire import MAX_FRAME, WireError, unpack
 if TYPE_CHECKING:
     from .worker import Worker
 
-GRACE_S = 3.0
+GRACE_S = 10.0
 """What judge and servers get beyond the candidate's own time before they count as broken."""
 DYING_S = 0.3
 """How long a candidate that hung up has to end by itself, so that how it ended can be told."""

@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from pathlib import Path
 from typing import Any
 
 from ...errors import SandboxError
@@ -217,11 +216,13 @@ class Worker:
             self._process.kill()
             self._process.wait()
             self._process = None
-        shutil.rmtree(self._folder, ignore_errors=True)
-        if Path(self._folder).exists():
-            for parent, folders, _ in os.walk(self._folder):
-                for folder in folders:
-                    os.chmod(os.path.join(parent, folder), 0o700)
+        if os.path.isdir(self._folder):
+            from .inside_box import empty
+
+            for role in ("candidate", "judge"):
+                inner = os.path.join(self._folder, role)
+                if os.path.isdir(inner):
+                    empty(inner)
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
