@@ -246,7 +246,7 @@ _OUTPUT = [
     _attack("flood of text", "while True: print('x' * 1000)", "output_limit"),
     _attack("flood of errors", "import sys\nwhile True: print('x' * 1000, file=sys.stderr)", "output_limit"),
     _attack("flood of bytes", "import os\nwhile True: os.write(1, b'x' * 65536)", "output_limit"),
-    _attack("exception of 100 MB", "def solve(x):\n    raise ValueError('x' * 10 ** 8)", "error out_of_memory timeout", limits=Limits(memory_mb=1024)),
+    _attack("exception of 100 MB", "def solve(x):\n    raise ValueError('x' * 10 ** 8)", "error out_of_memory timeout", limits=Limits(wall_s=2, cpu_s=5, memory_mb=1024)),
     _attack("exception whose text raises", "class E(Exception):\n    def __str__(self): raise ValueError\ndef solve(x):\n    raise E", "error"),
     _attack("a foreign base exception", "class E(BaseException): pass\ndef solve(x):\n    raise E", "error"),
     _attack("keyboard interrupt", "def solve(x):\n    raise KeyboardInterrupt", "error"),
