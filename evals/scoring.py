@@ -253,6 +253,7 @@ def score_one(
     chosen = trajectory.best
     steered = chosen.execution.outcome if chosen and chosen.execution else "unverified"
     item = TaskScore(task.task_id, replicate, value, verdict.outcome, steered, trajectory)
+    models = {call.model: call.digest for call in run.calls}
     session.store.record_run(
         {
             "program": digest,
@@ -267,10 +268,11 @@ def score_one(
             "chosen": trajectory.chosen,
             "verdict": verdict.to_json(),
             "usage": trajectory.usage.to_json(),
+            "models": models,
         },
         [attempt.to_json() for attempt in trajectory.attempts],
     )
-    return item, {call.model: call.digest for call in run.calls}
+    return item, models
 
 
 def _submit(

@@ -113,6 +113,8 @@ class Engine:
             flags=answer.flags,
             sampling=call.sampling,
             thinking=answer.thinking,
+            cached_tokens_in=answer.cached_tokens_in,
+            load_s=answer.load_s,
         )
         if run is not None:
             run.record(record)

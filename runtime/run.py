@@ -39,6 +39,8 @@ class CallRecord:
         flags: Other things worth counting: "repetition", "thinking_only".
         sampling: Temperature, top_p, max_tokens and the like, as sent.
         thinking: Thinking text that was set apart from the answer.
+        cached_tokens_in: Prompt tokens that the server took from its prompt cache.
+        load_s: Seconds in which the model was loaded for this call.
     """
 
     key: str
@@ -51,6 +53,8 @@ class CallRecord:
     flags: tuple[str, ...] = ()
     sampling: dict[str, Any] = field(default_factory=dict[str, Any])
     thinking: str = ""
+    cached_tokens_in: int = 0
+    load_s: float = 0.0
 
 
 class Run:
