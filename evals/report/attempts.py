@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from markupsafe import Markup
 
 from ..transitions import error_class
 from .rows import ProgramRows, Row
 
 _MOST_CHARACTERS = 20_000
+_CONTEXT = 2
+_KINDS = {"+": "add", "-": "del", " ": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ def _attempts(row: Row) -> list[dict[str, Any]]:
                 "code": _bounded(code),
                 "answer": "" if code else _bounded(str(attempt.get("answer") or "")),
                 "same": before is not None and bool(code) and code == before,
-                "diff": _diff(before, code) if before and code and code != before else [],
+                "diff": _diff(before, code) if before and code and code != before else "",
             }
         )
         before = code or before
@@ -130,12 +135,29 @@ def _test(test: dict[str, Any]) -> str:
     return text
 
 
-def _diff(before: str, after: str) -> list[tuple[str, str]]:
-    """The lines of a unified diff, each with "add", "del", "at" or "" for its kind."""
+def _diff(before: str, after: str) -> Markup:
+    """The changed lines with two around them as escaped HTML, a span each: "add", "del", or "at" for a gap."""
     old, new = _bounded(before).splitlines(), _bounded(after).splitlines()
-    lines = list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
-    kinds = {"+": "add", "-": "del", "@": "at"}
-    return [(kinds.get(line[:1], ""), line) for line in lines]
+    # What both begin and end with is most of them, and difflib's time goes by the lines it is given.
+    start, end, shorter = 0, 0, min(len(old), len(new))
+    while start < shorter and old[start] == new[start]:
+        start += 1
+    while end < shorter - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    first = max(0, start - _CONTEXT)
+    cut_old, cut_new = (lines[first : len(lines) - max(0, end - _CONTEXT)] for lines in (old, new))
+    found: list[tuple[str, str]] = []
+    for line in list(difflib.unified_diff(cut_old, cut_new, lineterm="", n=_CONTEXT))[2:]:
+        if line.startswith("@@"):
+            found += [("at", "⋯")] if found or first else []
+        else:
+            found.append((_KINDS[line[0]], line))
+    # Not in the template: this is most of a page, and one string is escaped faster than a hundred.
+    spans = [
+        f'<span class="{kind}">{html.escape(line)}</span>' if kind else f"<span>{html.escape(line)}</span>"
+        for kind, line in found
+    ]
+    return Markup("".join(spans))
 
 
 def _bounded(text: str, most: int = _MOST_CHARACTERS) -> str:

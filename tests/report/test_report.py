@@ -138,8 +138,9 @@ class Page(HTMLParser):
 def evil(scores: Scores, one_attempt: Callable[..., Attempt]) -> Scores:
     """The same scores with a model, a task and code that want to act."""
     made = replace(one_attempt(0, "failed", EVIL, EVIL, EVIL), model=EVIL, stage=EVIL, answer=EVIL)
+    mended = replace(made, code=f"{EVIL}\n{EVIL}<img src=y>")
     items = (
-        TaskScore(EVIL, 0, 0.0, "failed", "failed", Trajectory(EVIL, 0, (made, made), 1, made.usage)),
+        TaskScore(EVIL, 0, 0.0, "failed", "failed", Trajectory(EVIL, 0, (made, mended), 1, made.usage)),
         *scores.items,
     )
     return replace(scores, items=items, models={EVIL: EVIL})
@@ -160,6 +161,7 @@ def test_what_a_model_wrote_is_shown_and_does_nothing(
             assert len(scripts) == (3 if path == written.html else 0)
         text = "".join(path.read_text() for path in (written.html, *written.pages))
         assert "{{ 7 * 7 }}" in text
+        assert '<span class="add">+&lt;/script&gt;' in text
         assert re.search(r"(?<!\\)<", written.markdown.read_text()) is None
 
 
