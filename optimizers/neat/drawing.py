@@ -8,10 +8,11 @@ from html import escape
 from ...modules.graph import Graph
 from ...modules.knobs import settings, to_plain
 from ...modules.wiring import WiredNode, Wiring
+from .attributes import USED
 from .evolution import Generation
 from .expressing import Expressed
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _EDGE = 168, 58, 64, 26, 20
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _EDGE, _LANE = 168, 58, 64, 26, 20, 12
 
 _STYLE = """<style>
 svg { --ink: #1f2328; --soft: #6e7781; --box: #f6f8fa; --code: #0a5fc2; --other: #8a5a00; }
@@ -55,15 +56,25 @@ def draw(graph: Expressed | Graph) -> str:
             places[number] = (_EDGE + column * (_WIDTH + _GAP_X), top + row * (_HEIGHT + _GAP_Y))
     task = (float(_EDGE), (height - _HEIGHT) / 2)
     program = (float(_EDGE + (max(columns) + 1) * (_WIDTH + _GAP_X)), (height - _HEIGHT) / 2)
-    parts = [_path(places[a], places[b], "code" if port == "code" else "") for a, b, port in _edges(wiring)]
-    for number, node in enumerate(wiring.nodes, 1):
-        if node.kind in ("plan", "generate", "write_tests"):
-            parts.append(_path(task, places[number], "task"))
-    parts.append(_path(places[wiring.output], program, "code"))
+    edges = [
+        (places[a], places[b], columns[b - 1] - columns[a - 1], "code" if port == "code" else "")
+        for a, b, port in _edges(wiring)
+    ]
+    edges += [
+        (task, places[number], columns[number - 1], "task")
+        for number, node in enumerate(wiring.nodes, 1)
+        if node.kind in ("plan", "generate", "write_tests")
+    ]
+    edges.append((places[wiring.output], program, max(columns) + 1 - columns[wiring.output - 1], "code"))
+    parts: list[str] = []
+    lane = float(height)
+    for one, other, span, kind in edges:
+        parts.append(_path(one, other, kind, lane if span > 1 else None))
+        lane += _LANE if span > 1 else 0
     parts += [_box(task, "task", [], "end"), _box(program, "program", [], "end")]
     for number, name in enumerate(wiring.names, 1):
         parts.append(_box(places[number], name.replace("_", " "), _facts(graph, number)))
-    return _svg(width, height, f"Graph {wiring.text}", parts)
+    return _svg(width, lane + _EDGE / 2, f"Graph {wiring.text}", parts)
 
 
 def draw_species(history: Sequence[Generation]) -> str:
@@ -149,10 +160,13 @@ def _facts(graph: Expressed | Graph, number: int) -> list[str]:
     """A node's settings in at most two short lines: its model, and its numbers."""
     values: dict[str, object] = {}
     if isinstance(graph, Expressed):
-        values = graph.attributes[number - 1].to_json()
+        kind, own = graph.wiring.nodes[number - 1].kind, graph.attributes[number - 1]
+        values = {name: getattr(own, name) for name in USED[kind]}
     else:
+        kind = graph.parsed_wiring.nodes[number - 1].kind
         for path, one in settings(getattr(graph, f"node{number}")).items():
-            values.setdefault(path.split(".")[-1], to_plain(one.value))
+            if (name := path.split(".")[-1]) in USED[kind]:
+                values.setdefault(name, to_plain(one.value))
     model = str(values.get("model") or "")
     numbers = [
         f"{word} {values[name]:g}"
@@ -175,12 +189,19 @@ def _box(place: tuple[float, float], title: str, facts: list[str], kind: str = "
     return f'<rect x="{x:g}" y="{y:g}" width="{_WIDTH}" height="{_HEIGHT}"{mark}/>' + "".join(lines)
 
 
-def _path(one: tuple[float, float], other: tuple[float, float], kind: str) -> str:
+def _path(one: tuple[float, float], other: tuple[float, float], kind: str, lane: float | None = None) -> str:
+    """A line to the next column, or along a lane beneath the boxes where it leads further."""
     x1, y1 = one[0] + _WIDTH, one[1] + _HEIGHT / 2
     x2, y2 = other[0], other[1] + _HEIGHT / 2
-    bend = (x1 + x2) / 2
     mark = f' class="{kind}"' if kind else ""
-    return f'<path{mark} d="M{x1:g} {y1:g} C{bend:g} {y1:g} {bend:g} {y2:g} {x2:g} {y2:g}"/>'
+    if lane is None:
+        bend = (x1 + x2) / 2
+        return f'<path{mark} d="M{x1:g} {y1:g} C{bend:g} {y1:g} {bend:g} {y2:g} {x2:g} {y2:g}"/>'
+    down, up = x1 + _GAP_X / 2, x2 - _GAP_X / 2
+    return (
+        f'<path{mark} d="M{x1:g} {y1:g} C{down:g} {y1:g} {down:g} {lane:g} {x1 + _GAP_X:g} {lane:g}'
+        f' H{x2 - _GAP_X:g} C{up:g} {lane:g} {up:g} {y2:g} {x2:g} {y2:g}"/>'
+    )
 
 
 def _svg(width: float, height: float, title: str, parts: list[str]) -> str:

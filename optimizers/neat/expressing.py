@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from ...errors import UsageError
 from ...modules.wiring import MENDERS, MOST_NODES, Port, WiredNode, Wiring, binds
-from .attributes import Attributes, plain
+from .attributes import USED, Attributes, plain
 from .genome import Genome, NodeGene, reachable
 from .innovations import OUTPUT, TASK
 
@@ -78,6 +79,7 @@ class Expressed:
         }
 
 
+@lru_cache(maxsize=4096)
 def express(genome: Genome, *, most_nodes: int = MOST_NODES, most_calls: int | None = None) -> Expressed:
     """The graph that a genome stands for.
 
@@ -157,6 +159,7 @@ def _canonical(genome: Genome, chosen: dict[int, dict[Port, tuple[int, ...]]], r
     """Number the nodes that bear on the output by what they are, not by their ids; smaller branches come first."""
     genes = {n.node: n for n in genome.nodes}
     texts: dict[int, str] = {}
+    pairs = _pairs(chosen, genes)
 
     def binding(node: int) -> list[tuple[Port, tuple[int, ...]]]:
         kind = genes[node].kind
@@ -170,9 +173,9 @@ def _canonical(genome: Genome, chosen: dict[int, dict[Port, tuple[int, ...]]], r
         if node not in texts:
             gene = genes[node]
             inner = [[port, [text(s) for s in sources]] for port, sources in binding(node)]
-            own = plain(gene.attributes.used(gene.kind))
-            content = json.dumps([gene.kind, own, inner], sort_keys=True)
-            size = len(reachable(_pairs(chosen, genes), node))
+            own = [getattr(gene.attributes, name) for name in USED[gene.kind]]
+            content = json.dumps([gene.kind, own, inner])
+            size = len(reachable(pairs, node))
             texts[node] = f"{size:03d}{hashlib.sha256(content.encode()).hexdigest()}"
         return texts[node]
 
@@ -191,7 +194,7 @@ def _canonical(genome: Genome, chosen: dict[int, dict[Port, tuple[int, ...]]], r
             numbers[node] = len(nodes)
         return numbers[node]
 
-    live = len(reachable(_pairs(chosen, genes), root))
+    live = len(reachable(pairs, root))
     if live > MOST_NODES:
         raise InvalidGenome(f"{live} live nodes, more than a graph may have")
     output = place(root)

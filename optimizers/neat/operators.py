@@ -26,6 +26,7 @@ class Rates:
         add_node: A node is put on a connection.
         add_connection: Two nodes are connected.
         toggle: A connection is switched.
+        remove: A node is taken out.
         attributes: Where none of these happens, and this often besides, a node's attribute is changed.
         reenable: Chance that a gene disabled in one parent alone is enabled in the child.
     """
@@ -33,6 +34,7 @@ class Rates:
     add_node: float = 0.25
     add_connection: float = 0.1
     toggle: float = 0.1
+    remove: float = 0.1
     attributes: float = 0.5
     reenable: float = 0.25
 
@@ -95,23 +97,30 @@ def mutate(
 
 
 def _structural(sketch: Sketch, kinds: Sequence[Kind], rates: Rates) -> str | None:
-    rng, chance = sketch.rng, sketch.rng.random()
-    if chance < rates.add_node:
-        makings = sketch.makings(kinds)
+    rng = sketch.rng
+    changes = ("add_node", "add_connection", "toggle", "remove", "")
+    chances = [getattr(rates, name) for name in changes[:-1]]
+    change = rng.choices(changes, [*chances, max(0.0, 1 - sum(chances))])[0]
+    makings = sketch.makings(kinds) if change == "add_node" else []
+    if makings:
+        # the kind first, so that kinds that fit many connections are not drawn more often
         wanted: list[Kind] = [kind for kind in KINDS if any(k == kind for _, k in makings)]
-        if wanted:  # the kind first, so that kinds that fit many connections are not drawn more often
-            kind = rng.choice(wanted)
-            sketch.insert(rng.choice([c for c, k in makings if k == kind]), kind)
-            return f"add {kind}"
-    elif chance < rates.add_node + rates.add_connection:
-        pairs = sketch.additions()
-        if pairs:
-            sketch.wire(*rng.choice(pairs))
-            return "add connection"
-    elif chance < rates.add_node + rates.add_connection + rates.toggle:
+        kind = rng.choice(wanted)
+        sketch.insert(rng.choice([c for c, k in makings if k == kind]), kind)
+        return f"add {kind}"
+    pairs = sketch.additions() if change == "add_connection" else []
+    if pairs:
+        sketch.wire(*rng.choice(pairs))
+        return "add connection"
+    if change == "toggle":
         connection = sketch.wires[rng.choice(sorted(sketch.wires))]
         sketch.switch(connection, not connection.enabled)
         return "toggle"
+    if change == "remove" and len(sketch.nodes) > 1:
+        node = rng.choice(sorted(sketch.nodes))
+        kind = sketch.nodes[node].kind
+        sketch.remove(node)
+        return f"remove {kind}"
     return None
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import dspy
 
@@ -27,6 +27,7 @@ from ..baselines import models_of
 from .building import Pool
 from .evaluating import Fitness, Record, ReplayMeter
 from .evolution import Evolution, Generation
+from .history import report
 from .paper_space import PaperSpace
 from .presets import PRESETS, Preset, PresetName
 from .running import SearchProgress, SearchRun
@@ -176,6 +177,14 @@ class NeatSearch:
         if self._fitness is None:
             raise ProgramError("the search has no archive before compile() has run")
         return self._fitness.archive
+
+    def report(self) -> dict[str, Any]:
+        """The family tree, the species over time and every scored graph as plain JSON data; see `history.report`.
+
+        Raises:
+            ProgramError: `compile` has not run yet.
+        """
+        return report(self.history, self.archive, cast("Evolution", self._evolution).space)
 
     def compile(
         self,

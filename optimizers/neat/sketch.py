@@ -108,6 +108,19 @@ class Sketch:
             self.wire(TASK, new)
             self.wire(new, b)
 
+    def remove(self, node: int) -> None:
+        """Take a node out with its connections; what it fed with code is fed by what fed it.
+
+        Its numbers stay in the registry: should it come again, it is the same gene.
+        """
+        into = [c.source for c in self.enabled() if c.target == node and self._gives_code(c.source)]
+        onto = [c.target for c in self.enabled() if c.source == node and self._gives_code(node)]
+        self.wires = {i: c for i, c in self.wires.items() if node not in (c.source, c.target)}
+        del self.nodes[node]
+        for target in onto if into else ():
+            if into[0] != target:
+                self.wire(into[0], target)
+
     def additions(self) -> list[tuple[int, int]]:
         """Pairs of nodes that could be connected: of one type, not connected yet, closing no circle."""
         known = {(c.source, c.target) for c in self.wires.values()}

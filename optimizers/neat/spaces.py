@@ -54,8 +54,8 @@ class WideSpace:
     what its required ports need (an `execute`, a second draft), so one mutation can add two nodes; a split connection
     is disabled only where the new node replaces it; a gene that is disabled in both parents stays disabled; of equally
     fit parents the smaller counts as the fitter; attributes take the place of weights and differ by 0 to 1 each;
-    innovation numbers are kept for the whole run; there is no recurrence, loops are an attribute; what is not valid or
-    passes the limits is never let out.
+    innovation numbers are kept for the whole run; nodes can be removed; there is no recurrence, loops are an attribute;
+    what is not valid or passes the limits is never let out.
 
     Args:
         models: Models to choose from.

@@ -59,8 +59,8 @@ def shares(species: Sequence[Species], fitness: Sequence[float], places: int) ->
     """How many of the next generation's places each species gets: in proportion to its members' shared fitness.
 
     Sharing divides a member's fitness by the size of its species, so a species' sum is its mean. Fitness is moved up by
-    the least one where that is negative. Every species gets at least one place while there are enough; rounding goes to
-    the largest remainders, ties to the older species.
+    the least one where that is negative. Rounding goes to the largest remainders, ties to the older species; a species
+    far behind can get no place and dies.
 
     Example:
         >>> shares([Species(0, None, [0, 1]), Species(1, None, [2])], [0.2, 0.4, 0.9], 8)
@@ -70,11 +70,8 @@ def shares(species: Sequence[Species], fitness: Sequence[float], places: int) ->
     means = [sum(fitness[i] - base for i in s.members) / len(s.members) for s in species]
     total = sum(means)
     wanted = [m / total * places if total > 0 else places / len(species) for m in means]
-    given = [max(1, int(w)) for w in wanted]
+    given = [int(w) for w in wanted]
     while sum(given) < places:
         i = max(range(len(given)), key=lambda k: (wanted[k] - given[k], -k))
         given[i] += 1
-    while sum(given) > places:
-        i = min(range(len(given)), key=lambda k: (wanted[k] - given[k] if given[k] > 0 else 1e9, -k))
-        given[i] -= 1
     return given

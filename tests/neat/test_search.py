@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
+import dspy
 import greenloop as gl
 import pytest
 from greenloop.errors import BudgetExhausted, ProgramError, UsageError
 from greenloop.evals.evidence import Evidence
 from greenloop.optimizers.neat.building import build_program
 from greenloop.optimizers.neat.evaluating import ReplayMeter
+from greenloop.optimizers.neat.history import lineage
+from greenloop.optimizers.neat.paper_prompts import REFINE
 from greenloop.optimizers.neat.paper_space import PaperSpace
 from greenloop.optimizers.neat.search import NeatSearch
 from greenloop.runtime.budget import Usage
@@ -65,6 +69,11 @@ def test_it_finds_structure_where_structure_helps_and_confirms_it(tmp_path) -> N
     assert evidence.settings["graph"] == found.parsed_wiring.text
     assert evidence.baselines[0].figure.rate < 1.0
     assert gl.knobs(found)
+    report = json.loads(json.dumps(made.report()))
+    assert set(report["graphs"]) == set(made.archive)
+    assert all(sum(g["species"].values()) == 6 for g in report["generations"])
+    line = lineage(made.history, made.history[-1].individuals[0].number)
+    assert line[0].origin == "start"
     gl.export(found, tmp_path / "best")
     again = gl.load(tmp_path / "best")
     assert again.wiring.value == found.wiring.value
@@ -135,6 +144,28 @@ def test_the_paper_preset_runs_on_rotating_tasks(tmp_path) -> None:
     best = max(made.history[-1].fitness)
     assert best == pytest.approx(1 - 0.02 * 3)
     assert type(found.node2).__name__ == "PaperExecute"
+
+
+def test_the_papers_prompts_survive_the_export(tmp_path) -> None:
+    space = PaperSpace(["a"])
+    (genome,) = space.start(1, random.Random(0))
+    stage = genome.stages[0]
+    one, other = (
+        replace(genome, stages=(replace(stage, refiner=replace(stage.refiner, prompt=n)),)) for n in (0, 2)
+    )
+    gl.export(build_program(space.express(other), {"a": "ollama:a"}), tmp_path / "g")
+    loaded = gl.load(tmp_path / "g")
+    assert loaded.node3.step.predict.signature.instructions == REFINE[2]
+    assert space.express(one).digest != space.express(other).digest
+
+
+def test_it_follows_dspys_own_model(tmp_path) -> None:
+    model = ScriptedModel(mending_helps)
+    made = search(f"sqlite:///{tmp_path}/n.db", generations=2, population=3)
+    with dspy.context(lm=model):
+        found = made.compile(trainset=TASKS[:3], valset=TASKS[3:6])
+    assert found.evidence.confirmed.n == 3
+    assert model.calls
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,0 +1,76 @@
+"""What a search leaves behind for a report: the family tree, the species over time, every graph that was scored."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .evaluating import Record, rate_of
+from .evolution import Generation, Individual
+from .spaces import Space
+
+
+def report(history: Sequence[Generation], archive: Mapping[str, Record], space: Space) -> dict[str, Any]:
+    """A search as plain JSON data.
+
+    Args:
+        history: Its generations.
+        archive: Its expressed genomes by digest.
+        space: Its genomes' space.
+
+    Returns:
+        `generations` (number, threshold, size of each species, individuals with number, parents, origin, species,
+        fitness, digest and genome) and `graphs` (digest to text, nodes, most calls, rate in the search and runs).
+    """
+    return {
+        "generations": [_generation(g, space) for g in history],
+        "graphs": {
+            digest: {
+                "graph": record.expressed.wiring.text,
+                "nodes": record.expressed.size,
+                "most_calls": record.expressed.most_calls,
+                "search_rate": rate_of(record),
+                "runs": len(record.scores.items) if record.scores else 0,
+            }
+            for digest, record in archive.items()
+        },
+    }
+
+
+def lineage(history: Sequence[Generation], number: int) -> list[Individual]:
+    """An individual and all its ancestors, the oldest first.
+
+    Raises:
+        KeyError: No individual bears the number.
+    """
+    known = {one.number: one for generation in history for one in generation.individuals}
+    found: dict[int, Individual] = {}
+    todo = [number]
+    while todo:
+        one = known[todo.pop()]
+        if one.number not in found:
+            found[one.number] = one
+            todo += one.parents
+    return [found[n] for n in sorted(found)]
+
+
+def _generation(generation: Generation, space: Space) -> dict[str, Any]:
+    rows = zip(generation.individuals, generation.fitness, generation.species, strict=True)
+    return {
+        "number": generation.number,
+        "threshold": generation.threshold,
+        "species": {str(s): n for s, n in sorted(Counter(generation.species).items())},
+        "individuals": [
+            {
+                "number": one.number,
+                "parents": list(one.parents),
+                "origin": one.origin,
+                "species": species,
+                "fitness": fitness,
+                "digest": space.express(one.genome).digest,
+                "genome": space.to_json(one.genome),
+            }
+            for one, fitness, species in rows
+        ],
+    }

@@ -1,0 +1,131 @@
+"""The evolution apart from models: it could find structure if it were there; species, places, ties."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from statistics import mean
+
+import greenloop as gl
+import pytest
+from greenloop.errors import UsageError
+from greenloop.modules.graph import Graph
+from greenloop.optimizers.neat.drawing import draw, draw_species
+from greenloop.optimizers.neat.evolution import Evolution, Settings
+from greenloop.optimizers.neat.expressing import Expressed
+from greenloop.optimizers.neat.spaces import WideSpace
+from greenloop.optimizers.neat.species import Species, shares
+
+SEEDS = 20
+
+
+def kinds(expressed: Expressed) -> set[str]:
+    return {node.kind for node in expressed.wiring.nodes}
+
+
+def simple_is_best(expressed: Expressed) -> float:
+    """A refining loop helps, its second round too; everything else only costs."""
+    mends = [n for n in expressed.wiring.nodes if n.kind == "refine"]
+    return 0.4 + 0.3 * bool(mends) + 0.05 * min(expressed.loops, 2) - 0.03 * expressed.size
+
+
+def deep_is_best(expressed: Expressed) -> float:
+    """Each of a loop, its critic, own tests for its executor and a planned draft helps on top of the others."""
+    nodes = expressed.wiring.nodes
+    value = 0.3 - 0.002 * expressed.size
+    loops = [n for n in nodes if n.kind == "refine"]
+    if loops:
+        value += 0.2
+        value += 0.15 * any("note" in n.takes for n in loops)
+        value += 0.15 * any("tests" in nodes[n.takes["result"][0] - 1].takes for n in loops)
+        value += 0.1 * any("plan" in n.takes for n in nodes)
+    return value
+
+
+def evolve(seed: int, truth: Callable[[Expressed], float], noise: float = 0.0) -> Expressed:
+    """What a search would choose: fitness replicated while a genome survives, three finalists drawn afresh."""
+    rng = random.Random(seed)
+    evolution = Evolution(WideSpace(["a", "b"], most_calls=12), Settings(), random.Random(seed))
+    seen: dict[str, Expressed] = {}
+    draws: dict[str, list[float]] = {}
+    for _ in range(20):
+        made = [evolution.space.express(one.genome) for one in evolution.individuals]
+        for digest, expressed in {e.digest: e for e in made}.items():
+            seen[digest] = expressed
+            known = draws.setdefault(digest, [])
+            more = 2 if not known else int(len(known) < 6)
+            known += [truth(expressed) + rng.gauss(0, noise) for _ in range(more)]
+        evolution.tell([mean(draws[e.digest]) for e in made])
+    finalists = sorted(draws, key=lambda d: mean(draws[d]), reverse=True)[:3]
+    return seen[max(finalists, key=lambda d: truth(seen[d]) + rng.gauss(0, noise / 1.4))]
+
+
+@pytest.mark.slow
+def test_where_the_simple_loop_is_best_it_is_found_in_most_of_twenty_seeds() -> None:
+    found = [evolve(seed, simple_is_best, noise=0.02) for seed in range(SEEDS)]
+    loops = [e for e in found if kinds(e) == {"generate", "execute", "refine"} and e.size == 3]
+    assert len(loops) >= 0.7 * SEEDS
+
+
+@pytest.mark.slow
+def test_where_a_deeper_graph_is_best_it_is_found_in_most_of_twenty_seeds() -> None:
+    wanted = {"plan", "generate", "write_tests", "execute", "critique", "refine"}
+    found = [evolve(seed, deep_is_best, noise=0.02) for seed in range(SEEDS)]
+    assert sum(wanted <= kinds(e) and deep_is_best(e) > 0.88 for e in found) >= 0.7 * SEEDS
+
+
+def test_the_same_fitness_goes_the_same_way_and_parents_are_of_the_generation_before() -> None:
+    runs = []
+    for _ in range(2):
+        evolution = Evolution(WideSpace(["a"]), Settings(population=10), random.Random(3))
+        for _ in range(5):
+            evolution.tell([simple_is_best(evolution.space.express(i.genome)) for i in evolution.individuals])
+        runs.append(evolution.history)
+    assert runs[0] == runs[1]
+    for before, after in zip(runs[0], runs[0][1:], strict=False):
+        numbers = {i.number for i in before.individuals}
+        assert all(set(i.parents) <= numbers for i in after.individuals)
+        assert len(after.individuals) == 10
+        best = max(range(10), key=lambda k, g=before: (g.fitness[k], -g.individuals[k].number))
+        genomes = [i.genome for i in after.individuals if i.origin == "elite"]
+        assert before.individuals[best].genome in genomes or before.fitness.count(max(before.fitness)) > 1
+
+
+def test_the_number_of_species_stays_near_what_is_wanted() -> None:
+    evolution = Evolution(WideSpace(["a", "b"]), Settings(), random.Random(1))
+    for _ in range(20):
+        evolution.tell([deep_is_best(evolution.space.express(i.genome)) for i in evolution.individuals])
+    counts = [len(set(g.species)) for g in evolution.history]
+    assert 1 < sum(counts[8:]) / len(counts[8:]) < 9
+
+
+def test_places_go_by_shared_fitness_and_add_up() -> None:
+    big, small = Species(0, None, [0, 1, 2, 3]), Species(1, None, [4])
+    assert shares([big, small], [0.5] * 5, 10) == [5, 5]
+    assert shares([big, small], [-1.0, -1, -1, -1, 0.0], 7) == [0, 7]
+    many = [Species(i, None, [i]) for i in range(9)]
+    assert sum(shares(many, [0.1 * i for i in range(9)], 4)) == 4
+
+
+def test_a_population_needs_room() -> None:
+    with pytest.raises(UsageError, match="at least two"):
+        Settings(population=1)
+
+
+def test_drawings_are_plain_svg_that_escapes_and_follows_light_and_dark() -> None:
+    from xml.dom.minidom import parseString
+
+    drawn = [draw(evolve(seed, deep_is_best)) for seed in range(3)]
+    graph = Graph()
+    graph.node1.write.model.value = "<odd & name>"
+    drawn.append(draw(graph))
+    assert "&lt;odd &amp; name&gt;" in drawn[-1]
+    evolution = Evolution(WideSpace(["a"]), Settings(population=6), random.Random(0))
+    for _ in range(4):
+        evolution.tell([simple_is_best(evolution.space.express(i.genome)) for i in evolution.individuals])
+    drawn += [draw_species(evolution.history), draw_species(evolution.history[:1])]
+    for text in drawn:
+        parseString(text)
+        assert "prefers-color-scheme: dark" in text
+        assert "<script" not in text
+    assert gl.Graph is Graph
