@@ -106,7 +106,10 @@ def test_a_second_run_makes_no_model_call(server: ChatServer, tasks: Path) -> No
 
 def test_programs_share_their_first_draw(server: ChatServer, tasks: Path) -> None:
     answer("eval", tasks, "--model", server.name(), "--program", "single")
-    assert answer("eval", tasks, "--model", server.name(), "--program", "ger", "--calls", 1)["paid"]["calls"] == 0
+    assert (
+        answer("eval", tasks, "--model", server.name(), "--program", "ger", "--calls", 1)["paid"]["calls"]
+        == 0
+    )
 
 
 def test_limit_takes_the_first_tasks(server: ChatServer, tasks: Path) -> None:
@@ -114,7 +117,14 @@ def test_limit_takes_the_first_tasks(server: ChatServer, tasks: Path) -> None:
 
 
 def test_solve_shows_the_attempts(server: ChatServer) -> None:
-    arguments = ("solve", "Write add_three(x).", "--entry-point", "add_three", "--test", "assert add_three(0) == 3")
+    arguments = (
+        "solve",
+        "Write add_three(x).",
+        "--entry-point",
+        "add_three",
+        "--test",
+        "assert add_three(0) == 3",
+    )
     done = greenloop(*arguments, "--model", server.name())
     assert done.returncode == 0, done.stderr
     assert "attempt 1 generate" in done.stdout
@@ -132,7 +142,18 @@ def test_solve_without_a_test_is_unverified(server: ChatServer) -> None:
 def test_tune_exports_a_program_that_runs(server: ChatServer, tasks: Path, tmp_path: Path) -> None:
     out = tmp_path / "best"
     tuned = answer(
-        "tune", tasks, "--model", server.name(), "--trials", 3, "--out", out, "--replicates", 1, "--finalists", 1
+        "tune",
+        tasks,
+        "--model",
+        server.name(),
+        "--trials",
+        3,
+        "--out",
+        out,
+        "--replicates",
+        1,
+        "--finalists",
+        1,
     )
     assert tuned["folder"] == str(out)
     assert tuned["evidence"]["trials"] == 3
@@ -184,7 +205,12 @@ def test_a_mistake_is_one_line_exit_code_2_and_writes_nothing(mistake: str, tmp_
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("", "no task"), ("{", "mine.jsonl:1:"), ('{"task_id": "a", "prompt": 3}\n', "prompt"), ("\x00\xff", "mine.jsonl:1:")],
+    [
+        ("", "no task"),
+        ("{", "mine.jsonl:1:"),
+        ('{"task_id": "a", "prompt": 3}\n', "prompt"),
+        ("\x00\xff", "mine.jsonl:1:"),
+    ],
 )
 def test_a_malformed_task_file_names_file_and_line(content: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
@@ -202,7 +228,9 @@ def test_tasks_without_tests_are_refused_in_scoring(server: ChatServer, tmp_path
     done = greenloop("eval", path, "--model", server.name())
     assert done.returncode == 2
     assert "bare" in done.stderr
-    assert answer("solve", "--tasks", path, "--id", "bare", "--model", server.name())["outcome"] == "unverified"
+    assert (
+        answer("solve", "--tasks", path, "--id", "bare", "--model", server.name())["outcome"] == "unverified"
+    )
 
 
 def test_an_outage_is_exit_code_3_and_says_how_to_go_on(tasks: Path) -> None:
