@@ -101,7 +101,7 @@ def test_the_paper_runs_in_small_with_the_embedded_model(tmp_path: Path) -> None
         pytest.skip(f"no HumanEval.jsonl in {data}; set GREENLOOP_DATA")
     code, out, err = greenloop(
         "reproduce", "feedback-over-form", "--model", "embedded", "--tasks", "humaneval", "--data", data,
-        "--limit", 2, "--runs", 1, "--json",
+        "--limit", 1, "--runs", 1, "--no-early-stopping", "--json",
     )  # fmt: skip
     assert code == 0, err
     result = json.loads(out)
