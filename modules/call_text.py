@@ -88,7 +88,7 @@ def varied(call_sources: Sequence[str], most: int) -> list[str]:
 
     Example:
         >>> varied(["f(2, 'ab')"], 3)
-        ['f(3, 'ab')', 'f(-2, 'ab')', 'f(0, 'ab')']
+        ["f(3, 'ab')", "f(-2, 'ab')", "f(0, 'ab')"]
     """
     columns: list[list[str]] = []
     for source in call_sources:

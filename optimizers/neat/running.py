@@ -119,7 +119,7 @@ class SearchRun:
                 for program, one, scores in finalists
             ),
             trials=len(self.fitness.archive),
-            search_rate=rate_of(record) if record else 0.0,
+            search_rate=rate_of(record or self.fitness.ranked()[0]),
             paid=self.meter.paid.to_json(),
             as_if=self.meter.as_if.to_json(),
             seed=self.owner.seed,

@@ -202,7 +202,8 @@ class NeatSearch:
             valset: Tasks for the one confirmation; without them the verdict is "not confirmed".
 
         Returns:
-            A new program with `.evidence`.
+            A new program with `.evidence`: a `Graph`, or a copy of the one it is compared with where that did best; its
+            `evidence.search_rate` is then that of the best graph.
 
         Raises:
             UsageError: There are no tasks, or a task is in both sets.

@@ -188,6 +188,18 @@ def test_every_genome_of_the_paper_is_valid_and_equal_parents_have_equal_childre
     build_program(space.express(population[-1]), {"a": "ollama:a", "b": "ollama:b"})
 
 
+def test_where_the_given_program_does_best_it_comes_back_and_the_verdict_says_so(tmp_path) -> None:
+    model = ScriptedModel(mending_helps)
+    loop = gl.GenerateExecuteRefine(generate=gl.Generate(model=model), refine=gl.Refine(model=model))
+    made = search(f"sqlite:///{tmp_path}/n.db", generations=1, population=2)
+    found = made.compile(loop, trainset=TASKS[:4], valset=TASKS[4:8])
+    assert isinstance(found, gl.GenerateExecuteRefine)
+    assert found is not loop
+    assert found.evidence.verdict.startswith("the defaults themselves were chosen")
+    assert found.evidence.settings["graph"] == "given: GenerateExecuteRefine"
+    assert 0 < found.evidence.search_rate < 1
+
+
 def test_models_come_from_the_program_where_none_are_named(tmp_path) -> None:
     model = ScriptedModel(mending_helps, name="own")
     made = search(f"sqlite:///{tmp_path}/n.db", generations=1, population=2)
