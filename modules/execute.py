@@ -46,7 +46,11 @@ class Execute(dspy.Module):
         run = run_of(problem)
         candidate = Candidate(code=code, entry_point=problem.entry_point, preamble=problem.preamble)
         execution: Execution = run_candidate(
-            run.session, candidate, problem.steering_tests, Limits(**self.limits.value)
+            run.session,
+            candidate,
+            problem.steering_tests,
+            Limits(**self.limits.value),
+            trace=self.feedback.value == "values",
         )
         run.add_execution(code, execution)
         return dspy.Prediction(

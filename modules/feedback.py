@@ -6,14 +6,16 @@ from typing import Literal, get_args
 
 from ..runtime.execution import Execution
 
-FeedbackStyle = Literal["none", "error_line", "traceback", "per_test"]
+FeedbackStyle = Literal["none", "error_line", "traceback", "per_test", "values"]
 """`none`: only that it failed. `error_line`: the exception with its line. `traceback`: the candidate's frames.
-`per_test`: for each failed test the call, what came back and what was expected."""
+`per_test`: for each failed test the call, what came back and what was expected. `values`: the first failed test,
+and the lines that ran with the values that changed."""
 
 FEEDBACK_STYLES: tuple[str, ...] = get_args(FeedbackStyle)
 
 _MAX_CHARS = 1000  # the paper shows the first 1,000 characters of stderr
 _MAX_TESTS = 3
+_MAX_LINES = 12
 
 
 def feedback(execution: Execution, style: str = "error_line", *, code: str = "") -> str:
@@ -25,7 +27,7 @@ def feedback(execution: Execution, style: str = "error_line", *, code: str = "")
         code: The code, from which the failing line is quoted.
 
     Returns:
-        At most some 1,000 characters; empty for a passed execution.
+        At most some 1,000 characters (`values`: some 25 lines more); empty for a passed execution.
 
     Raises:
         ValueError: There is no such style.
@@ -36,7 +38,9 @@ def feedback(execution: Execution, style: str = "error_line", *, code: str = "")
         return ""
     if style == "none":
         return "The program above is not correct."
-    if style == "per_test" and any(not t.passed for t in execution.tests):
+    if style == "values" and execution.trace:
+        return _values(execution, code)
+    if style in ("per_test", "values") and any(not t.passed for t in execution.tests):
         return _per_test(execution)
     if style == "traceback" and execution.traceback:
         return _clip(f"Running the program failed:\n{execution.traceback}")
@@ -78,6 +82,25 @@ def _per_test(execution: Execution) -> str:
         else:
             parts.append(f"does not hold: {test.test.strip()}")
     return _clip("\n".join(parts))
+
+
+def _values(execution: Execution, code: str) -> str:
+    """The failed test, then each line that ran with the values that it changed; the middle of a long run left out."""
+    lines = code.splitlines()
+    head = (
+        _per_test(execution) if any(not t.passed for t in execution.tests) else _error_line(execution, code)
+    )
+    shown: list[str] = []
+    for event in execution.trace or ():
+        number = int(event["line"])
+        source = lines[number - 1].strip() if 1 <= number <= len(lines) else ""
+        values = ", ".join(f"{name} = {value[1]}" for name, value in event.get("locals", {}).items())
+        if event["event"] == "return":
+            values = f"returns {event['value'][1]}" if "value" in event else values
+        shown.append(f"line {number}: {source}" + (f"  # {values}" if values else ""))
+    if len(shown) > 2 * _MAX_LINES:
+        shown = [*shown[:_MAX_LINES], "…", *shown[-_MAX_LINES:]]
+    return "\n".join([_clip(head), "Values line by line:", *shown])
 
 
 def _clip(text: str) -> str:

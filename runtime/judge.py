@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import astuple
-from typing import TYPE_CHECKING
 
 from ..errors import SandboxError
 from .execution import Candidate, Execution, Limits
 from .run import Session
 
-if TYPE_CHECKING:
-    from .sandbox import Sandbox
 
-
-def run_candidate(session: Session, candidate: Candidate, tests: Sequence[str], limits: Limits) -> Execution:
+def run_candidate(
+    session: Session, candidate: Candidate, tests: Sequence[str], limits: Limits, *, trace: bool = False
+) -> Execution:
     """Run a candidate on tests in the session's sandbox; the same content is run once.
 
-    Timeouts are stored too: a repeat costs as long as the limit. A sandbox error is never stored.
+    Timeouts are stored too: what a loop did next hangs on them, and a rerun has to find the same. A sandbox error
+    never is.
 
     Raises:
         SandboxError: The sandbox itself failed; the candidate was not judged.
     """
     if not candidate.code.strip():
         return Execution("no_code", message="the answer held no code", tests_total=len(tests))
-    key = execution_key(candidate, tests, limits, session.sandbox)
+    from .sandbox import execution_key
+
+    sandbox = session.sandbox
+    setting = "trace" if trace else ""
+    key = execution_key(candidate, tests, limits, sandbox.tier, sandbox.python_version, setting)
     stored = session.store.execution(key)
     if stored is not None:
         return Execution.from_json(stored)
-    execution = session.sandbox.run(candidate, tests, limits)
+    execution = sandbox.run(candidate, tests, limits, trace=trace)
     if execution.outcome == "sandbox_error":
         raise SandboxError(f"the sandbox failed, nothing was judged: {execution.message}")
     session.store.put_execution(key, execution.to_json())
     return execution
-
-
-def execution_key(candidate: Candidate, tests: Sequence[str], limits: Limits, sandbox: Sandbox) -> str:
-    """Content address of an execution: code, tests, limits, tier and Python version."""
-    content = [astuple(candidate), list(tests), astuple(limits), sandbox.tier, sandbox.python_version]
-    return hashlib.sha256(json.dumps(content).encode("utf-8", "surrogatepass")).hexdigest()
