@@ -43,7 +43,7 @@ def _two_models(pool: Pool, config: ExperimentConfig) -> str:
         return ""
     return (
         "it needs at least two real models that differ: give --model A --model B (names with one digest are one model;"
-        " a requantised GGUF is a model of its own)"
+        " `greenloop models requantise Q8_0 FILE` makes a second one)"
     )
 
 
