@@ -106,7 +106,7 @@ def _welch_cells(a: list[float], b: list[float]) -> tuple[Cell, ...]:
     if min(len(a), len(b)) < 2 or (len(set(a)) == 1 and len(set(b)) == 1):
         return (None,) * 4
     found = welch(a, b)
-    return round(found.difference, 2), round(found.t, 2), round(found.df, 1), round(found.p, 4)
+    return round(found.difference, 2), round(found.t, 2), round(found.df, 1), f"{found.p:.2g}"
 
 
 def forced_tables(bench: Bench | None, cast: Cast, concurrency: int, watch: Watch) -> list[Table]:
