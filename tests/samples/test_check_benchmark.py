@@ -76,6 +76,7 @@ def test_the_published_sets_are_sound(name: str) -> None:
     tasks = gl.load_tasks(name, data_dir=data)
     with Sandbox() as sandbox:
         checked = check_references(tasks, sandbox)
+    assert checked.to_json()["failed"] == []
     assert checked.passed == len(tasks) == {"humaneval": 164, "mbpp": 427}[name]
     assert checked.modes == {"apart": len(tasks)}
     assert checked.hollow_passed == {"humaneval": [], "mbpp": ["MBPP/794"]}[name]
