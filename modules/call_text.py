@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from .parsing import parse
+
 _MOST_CHARS = 400
 _BAD_LITERAL = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 
@@ -92,7 +94,9 @@ def varied(call_sources: Sequence[str], most: int) -> list[str]:
     """
     columns: list[list[str]] = []
     for source in call_sources:
-        node = ast.parse(source, mode="eval").body
+        tree = parse(source)
+        statement = tree.body[0] if tree is not None and tree.body else None
+        node = statement.value if isinstance(statement, ast.Expr) else None
         if not isinstance(node, ast.Call) or node.keywords:
             continue
         name = ast.unparse(node.func)
@@ -128,12 +132,9 @@ def _statement(text: str) -> ast.stmt | None:
     text = text[:_MOST_CHARS].strip().rstrip("`").strip()
     ends = [len(text), *(i for i in range(len(text) - 1, 0, -1) if text[i] in "`#,.;")]
     for end in ends:
-        try:
-            body = ast.parse(text[:end]).body
-        except _BAD_LITERAL:
-            continue
-        if len(body) == 1:
-            return body[0]
+        tree = parse(text[:end])
+        if tree is not None and len(tree.body) == 1:
+            return tree.body[0]
     return None
 
 

@@ -13,6 +13,7 @@ import re
 import textwrap
 
 from .definitions import complete_part, definitions_only
+from .parsing import parse
 
 _FENCE = re.compile(
     r"^[ \t]*(?:```|~~~)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*(?:```|~~~)|\Z)", re.MULTILINE | re.DOTALL
@@ -73,7 +74,7 @@ def extract_code(answer: str, *, entry_point: str = "", stub: str = "", add_impo
 
 def with_imports(code: str) -> str:
     """The code with imports ahead of it for well-known standard names that it uses and never binds."""
-    tree = _parse(code)
+    tree = parse(code)
     if tree is None:
         return code
     bound = set(dir(builtins))
@@ -108,7 +109,7 @@ def with_imports(code: str) -> str:
 
 def defines(code: str, name: str) -> bool:
     """Whether the code binds `name` at its top level by a def, a class or an assignment."""
-    tree = _parse(code)
+    tree = parse(code)
     if tree is None:
         return re.search(rf"^(?:async )?(?:def|class) {re.escape(name)}\b", code, re.MULTILINE) is not None
     for node in tree.body:
@@ -146,7 +147,7 @@ def _choose(blocks: list[str], entry_point: str) -> str:
         range(len(blocks)),
         key=lambda i: (
             bool(entry_point) and defines(cleaned[i], entry_point),
-            _parse(cleaned[i]) is not None,
+            parse(cleaned[i]) is not None,
             -i if entry_point and defines(cleaned[i], entry_point) else len(cleaned[i]),
         ),
     )
@@ -154,7 +155,7 @@ def _choose(blocks: list[str], entry_point: str) -> str:
 
 
 def _from_bare(text: str, stub: str) -> str:
-    if _parse(text) is not None and _looks_like_code(text):
+    if parse(text) is not None and _looks_like_code(text):
         return _behind_stub(text, "", stub)
     start = _CODE_START.search(text)
     if start is None:
@@ -167,7 +168,7 @@ def _longest_prefix(text: str) -> str:
     lines = text.splitlines()
     for end in range(len(lines), 0, -1):
         part = "\n".join(lines[:end])
-        if _parse(part) is not None:
+        if parse(part) is not None:
             return part
         if end < len(lines) - 400:
             break
@@ -192,11 +193,11 @@ def _behind_stub(code: str, entry_point: str, stub: str) -> str:
         return code
     body = textwrap.indent(textwrap.dedent(code), "    ")
     joined = stub.rstrip() + "\n" + body
-    return joined if _parse(joined) is not None else code
+    return joined if parse(joined) is not None else code
 
 
 def _only_imports(code: str) -> bool:
-    tree = _parse(textwrap.dedent(code))
+    tree = parse(textwrap.dedent(code))
     return (
         tree is not None
         and bool(tree.body)
@@ -206,12 +207,5 @@ def _only_imports(code: str) -> bool:
 
 def _looks_like_code(text: str) -> bool:
     """Not a lone word or a sentence that happens to parse."""
-    tree = _parse(text)
+    tree = parse(text)
     return tree is not None and any(not isinstance(node, ast.Expr) for node in tree.body)
-
-
-def _parse(code: str) -> ast.Module | None:
-    try:
-        return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 
+from .parsing import parse
+
 
 def definitions_only(code: str, entry_point: str) -> str:
     """The code without top-level statements that its definitions don't need.
@@ -21,7 +23,7 @@ def definitions_only(code: str, entry_point: str) -> str:
         >>> definitions_only("def f():\\n    return 1\\n\\nprint(f())", "f")
         'def f():\\n    return 1'
     """
-    tree = _parsed(code)
+    tree = parse(code)
     if tree is None or not any(_is_definition(node) and entry_point in _bound(node) for node in tree.body):
         return code
     needed: set[str] = set()
@@ -69,13 +71,13 @@ def complete_part(code: str, entry_point: str) -> str:
         >>> complete_part("def f():\\n    return 1\\n\\ndef g(:\\n", "f")
         'def f():\\n    return 1'
     """
-    if _parsed(code) is not None:
+    if parse(code) is not None:
         return code
     lines = code.splitlines()
     starts = [i for i, line in enumerate(lines) if line and not line[0].isspace() and line[0] not in ")]}"]
     for start in reversed(starts):
         part = "\n".join(lines[:start]).rstrip()
-        tree = _parsed(part)
+        tree = parse(part)
         if tree is not None and any(_has_body(node, entry_point) for node in tree.body):
             return part
     return code
@@ -88,13 +90,6 @@ def _has_body(node: ast.stmt, name: str) -> bool:
     first = node.body[0]
     is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
     return len(node.body) > 1 or not is_docstring
-
-
-def _parsed(code: str) -> ast.Module | None:
-    try:
-        return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _is_definition(node: ast.stmt) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from greenloop.modules.code_text import extract_code, with_imports
@@ -116,3 +117,16 @@ def test_any_mix_of_lines_is_read_without_an_error(lines: list[str]) -> None:
 @given(st.sampled_from(sorted(SHAPES)))
 def test_what_is_found_compiles(shape: str) -> None:
     ast.parse(extract_code(SHAPES[shape], entry_point="f", stub=STUB))
+
+
+def test_many_threads_read_answers_at_once() -> None:
+    nested = (
+        "```python\n"
+        + F
+        + "\n"
+        + "\n".join(f"VALUES_{i} = [[{i}, ({i},)], {{'a': [{i}]}}]" for i in range(40))
+        + "\n```"
+    )
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda _: extract_code(nested, entry_point="f"), range(200)))
+    assert set(codes) == {F}
