@@ -47,8 +47,9 @@ from .show import figure_notes, figure_table, scoring_progress
 from .tune_command import tuning_progress
 
 _CALLS = 2
-_MAX_TOKENS = 160
+_MAX_TOKENS = 128
 _TEMPERATURE = 0.3
+_TASKS = 30
 _TUNED_TASKS = 8
 _TRIALS = 3
 
@@ -66,8 +67,11 @@ def demo(
 ) -> None:
     """Score, tune, export, load and use a program on the starter set: about five minutes on two cores."""
     started = time.monotonic()
-    tasks = read_tasks("starter", None, limit)
-    _say(f"Greenloop on {len(tasks)} tasks of the starter set with the model {model}", as_json)
+    tasks = read_tasks("starter", None, limit or _TASKS)
+    _say(
+        f"Greenloop on {len(tasks)} of the 60 starter tasks (--limit 60 for all) with the model {model}",
+        as_json,
+    )
     if model == "embedded":
         _say(
             "A 135M model shows the machinery; greenloop demo --model ollama:qwen2.5-coder:3b shows the worth.",
@@ -79,20 +83,25 @@ def demo(
         paid = session.meter.paid
     if not as_json:
         out.print(figure_table(figures, f"the same tasks, at most {_CALLS} model calls each"))
-        out.print(escape(figure_notes(figures["generate-execute-refine"], paid)))
+        out.print(
+            "single: one draft; resample: a second draft if the first fails; ger: generate, execute, refine"
+        )
+        out.print(escape(figure_notes(figures["ger"], paid)), soft_wrap=True)
         out.print()
     tuned, evidence, locked = _tune(model, tasks, store, seed, concurrency)
     folder = export(tuned, out_folder or Path(tempfile.mkdtemp(prefix="greenloop-demo-")) / "best")
     if as_json:
-        figure = figures["generate-execute-refine"].model_dump(mode="json")
+        figure = figures["ger"].model_dump(mode="json")
         rows = {name: f.model_dump(mode="json") for name, f in figures.items()}
         print_json(
             {**figure, "programs": rows, "evidence": evidence.model_dump(mode="json"), "folder": str(folder)}
         )
         return
     out.print("[bold]a short tune[/bold]")
-    out.print(escape(str(evidence)))
-    out.print(escape(f"\nexported to {folder}; loading it in a new process and solving one task:"))
+    out.print(escape(str(evidence)), soft_wrap=True)
+    out.print(
+        escape(f"\nexported to {folder}; loading it in a new process and solving one task:"), soft_wrap=True
+    )
     with command_session(store, seed):
         shown = _worth_showing(score(tuned, locked, concurrency=concurrency))
     _in_a_new_process(folder, shown, store, seed)
@@ -102,7 +111,8 @@ def demo(
             f"\ndone in {time.monotonic() - started:.0f} s; {answered_by_task} of {len(tasks)} tasks were solved by at"
             " least one program. Next: greenloop solve 'Write add(a, b).' --entry-point add --test"
             " 'assert add(1, 2) == 3'"
-        )
+        ),
+        soft_wrap=True,
     )
 
 
@@ -112,9 +122,9 @@ def _compare(
     """Single shot, resampling and generate-execute-refine; the latter two with the same number of calls."""
     generate: dict[str, Any] = {"model": model, "temperature": _TEMPERATURE, "max_tokens": _MAX_TOKENS}
     programs: dict[str, Program] = {
-        "single shot": single(**generate),
-        "resampling": Resample(generate=Generate(**generate), samples=_CALLS),
-        "generate-execute-refine": GenerateExecuteRefine(
+        "single": single(**generate),
+        "resample": Resample(generate=Generate(**generate), samples=_CALLS),
+        "ger": GenerateExecuteRefine(
             generate=Generate(**generate),
             refine=Refine(model=model, max_tokens=_MAX_TOKENS),
             max_iterations=_CALLS - 1,

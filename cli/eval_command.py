@@ -125,5 +125,5 @@ def score_and_show(
         print_json({**figure.model_dump(mode="json"), "paid": paid.to_json()})
     else:
         out.print(figure_table({title: figure}))
-        out.print(escape(figure_notes(figure, paid)))
+        out.print(escape(figure_notes(figure, paid)), soft_wrap=True)
     return scores

@@ -75,9 +75,11 @@ def _options(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line, and turn errors into one line and an exit code."""
     argv = sys.argv[1:] if arguments is None else arguments
-    _quiet_libraries()
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     try:
-        done = make_app(argv[0] if argv and argv[0] in COMMANDS else None)(args=argv, standalone_mode=False)
+        app = make_app(argv[0] if argv and argv[0] in COMMANDS else None)
+        _quiet_libraries()
+        done = app(args=argv, standalone_mode=False)
         code = done if isinstance(done, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
@@ -109,7 +111,6 @@ def _option_error(error: TyperException) -> int:
 
 
 def _quiet_libraries() -> None:
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     for name in ("optuna", "LiteLLM", "dspy", "httpx", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if "optuna" in sys.modules:

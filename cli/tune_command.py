@@ -110,10 +110,12 @@ def tune(
         figure = evidence.confirmed.model_dump(mode="json") if evidence.confirmed else {}
         print_json({**figure, "evidence": evidence.model_dump(mode="json"), "folder": str(folder)})
         return
-    out.print(escape(str(evidence)))
+    out.print(escape(str(evidence)), soft_wrap=True)
     for path, value in evidence.settings.items():
         out.print(f"  {path} = {value}")
-    out.print(escape(f"exported to {folder}; use it: greenloop run {folder} --task 'what to write'"))
+    out.print(
+        escape(f"exported to {folder}; use it: greenloop run {folder} --task 'what to write'"), soft_wrap=True
+    )
 
 
 @contextmanager
