@@ -47,6 +47,8 @@ class Box:
         if self.tier == "namespaces":
             namespaces.map_user(self.config["uid"], self.config["gid"])
             namespaces.build_root(self.config["readable"], self.config["hidden"], BOX_BYTES)
+            for name in ("readable", "hidden"):
+                self.config[name] = [namespaces.relocated(path) for path in self.config[name]]
             self.folder = namespaces.BOX
         else:
             os.makedirs(self.folder, mode=0o700, exist_ok=True)

@@ -10,7 +10,8 @@ import ctypes
 import os
 import stat
 import struct
-from typing import Any
+import sys
+from typing import Any, cast
 
 from . import inside_kernel as kernel
 
@@ -20,6 +21,7 @@ _DETACH = 2
 _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 1, 2, 4
 _AT_EMPTY_PATH, _AT_RECURSIVE = 0x1000, 0x8000
 BOX = "/tmp"
+MOVED = "/readable"
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/dev/full")
 
 
@@ -35,7 +37,7 @@ def build_root(readable: list[str], hidden: list[str], box_bytes: int) -> None:
     """Move to a new root that holds the readable paths, read-only, and an empty writable /tmp.
 
     Args:
-        readable: Absolute paths to be seen at their own place.
+        readable: Absolute paths to be seen at their own place, or where `relocated` says.
         hidden: Folders beneath them that appear empty.
         box_bytes: Size of /tmp.
 
@@ -50,13 +52,13 @@ def build_root(readable: list[str], hidden: list[str], box_bytes: int) -> None:
     for path in sorted(sources):
         if any(path.startswith(link + "/") or path == link for link in links):
             continue
-        _bind(sources[path], root + path)
+        _bind(sources[path], root + relocated(path))
     for link, target in links.items():
         with contextlib.suppress(OSError):
             os.symlink(target, root + link)
     for path in hidden:
-        if os.path.isdir(root + path):
-            kernel.mount("tmpfs", root + path, "tmpfs", _RDONLY | _NOSUID | _NODEV, "size=4k")
+        if os.path.isdir(root + relocated(path)):
+            kernel.mount("tmpfs", root + relocated(path), "tmpfs", _RDONLY | _NOSUID | _NODEV, "size=4k")
     os.makedirs(root + BOX, exist_ok=True)
     kernel.mount("tmpfs", root + BOX, "tmpfs", _NOSUID | _NODEV | _NOEXEC, box_options(box_bytes))
     for fd in sources.values():
@@ -66,6 +68,21 @@ def build_root(readable: list[str], hidden: list[str], box_bytes: int) -> None:
     kernel.unmount(".", _DETACH)
     kernel.mount(None, "/", None, _REMOUNT | _RDONLY | _NOSUID | _NODEV)
     os.chdir(BOX)
+    _import_from_new_places()
+
+
+def relocated(path: str) -> str:
+    """Where a readable path is seen in the new root: what lies beneath /tmp would be hidden by the empty one."""
+    return MOVED + path if path.startswith(BOX + "/") else path
+
+
+def _import_from_new_places() -> None:
+    """Have packages that lay beneath /tmp imported from where the new root shows them."""
+    sys.path[:] = [relocated(entry) for entry in sys.path]
+    for module in list(sys.modules.values()):
+        places = getattr(module, "__path__", None)
+        if isinstance(places, list):
+            places[:] = [relocated(str(place)) for place in cast("list[Any]", places)]
 
 
 def box_options(size: int) -> str:

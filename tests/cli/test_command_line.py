@@ -256,7 +256,14 @@ def slow_answers(body: dict[str, Any]) -> list[Any]:
 
 def start(*arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "greenloop", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def hear_ctrl_c() -> (
+        None
+    ):  # a shell starts its background jobs deaf to it, and their children inherit that
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, preexec_fn=hear_ctrl_c, **pipes)
 
 
 def until(condition, timeout_s: float = 60) -> None:

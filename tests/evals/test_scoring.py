@@ -118,9 +118,10 @@ def test_tasks_without_tests_are_refused() -> None:
 
 
 def test_the_ledger_has_one_row_per_task_and_replicate(tmp_path) -> None:
+    model = ScriptedModel(by_content)
     with gl.session(f"sqlite:///{tmp_path}/s.db") as session:
         for _ in range(2):
-            gl.score(program(ScriptedModel(by_content)), TASKS[:3], replicates=2)
+            gl.score(program(model), TASKS[:3], replicates=2)
         rows = list(session.store.runs())
     assert len(rows) == 6
     assert all(row["attempts"] for row in rows)
