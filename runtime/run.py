@@ -241,6 +241,6 @@ def session(
     """
     from .store import open_store
 
-    opened = open_store(store or "sqlite://") if not hasattr(store, "url") else store
-    with use_session(Session(opened, seed=seed, meter=meter)) as active:  # type: ignore[arg-type]
+    opened = open_store("sqlite://" if store is None else store)
+    with use_session(Session(opened, seed=seed, meter=meter)) as active:
         yield active
