@@ -17,8 +17,6 @@ from ..runtime.budget import Usage
 from ..runtime.task import Task
 from .space import space_digest_data
 
-FINISHED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-
 
 def study_name(program: dspy.Module, found: dict[str, Knob], tasks: Sequence[Task], seed: int) -> str:
     """Name of a study by its content, so that the same command finds its study again."""
@@ -59,11 +57,6 @@ def take_over_stale_trials(study: optuna.Study) -> int:
         if trial.params:
             study.enqueue_trial(trial.params, user_attrs={"taken_over_from": trial.number})
     return len(stale)
-
-
-def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """The trials that ran to their end."""
-    return study.get_trials(deepcopy=False, states=FINISHED)
 
 
 def spent_before(study: optuna.Study) -> Usage:

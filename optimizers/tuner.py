@@ -2,57 +2,33 @@
 
 from __future__ import annotations
 
-import math
-import random
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, cast
 
 import dspy
 import optuna
 
-from ..errors import BudgetExhausted, ProgramError, UsageError
+from ..errors import ProgramError, UsageError
 from ..evals.check import solved
-from ..evals.evidence import Evidence, Finalist
-from ..evals.scoring import Metric, Progress, Scores, TaskScore, score
-from ..modules.knobs import Knob
+from ..evals.evidence import Evidence
+from ..evals.scoring import Metric
 from ..runtime.budget import Budget, Meter
 from ..runtime.run import Session, use_session
 from ..runtime.store import Store, open_store
 from ..runtime.task import Task
 from ..runtime.versions import versions
+from .choosing import Choice, choose
 from .confirming import confirm
-from .racing import Race
-from .space import grid, plain_values, space, suggest, with_values
-from .study import book_spent, finished, open_study, spent_before, study_name, take_over_stale_trials
+from .job import TunerOptions, TunerProgress, TuningJob
+from .searching import search
+from .space import space, with_values
+from .study import book_spent, open_study, spent_before, study_name, take_over_stale_trials
+from .trials import finished
+
+__all__ = ["OptunaTuner", "TunerProgress"]
 
 _SEARCH_SHARE = 0.6
-_DEFAULT_TRIALS = 20
-_MOST_TRIALS = 200
-_BOOK_EVERY_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class TunerProgress:
-    """How far a search is.
-
-    Attributes:
-        phase: "search", "finalists" or "confirm".
-        step: Number of the configuration in this phase, from 1; 0 in "confirm".
-        steps: Configurations of this phase; 0 in "confirm".
-        settings: The values being scored; in "confirm" the name of the program.
-        best: Best score of the search so far; inflated by selection.
-        scoring: How far this configuration is.
-    """
-
-    phase: str
-    step: int
-    steps: int
-    settings: dict[str, Any] | str
-    best: float | None
-    scoring: Progress
 
 
 class OptunaTuner:
@@ -105,16 +81,21 @@ class OptunaTuner:
             raise UsageError("finalists and replicates must be at least 1")
         self.budget = budget or Budget()
         self.store = store
-        self.metric = metric
         self.seed = seed
-        self.finalists = finalists
-        self.replicates = replicates
         self.sampler = sampler
         self.study_name = study
-        self.oracle = oracle
-        self.concurrency = concurrency
-        self.racing = racing
-        self.on_progress = on_progress
+        self.options = TunerOptions(
+            budget=self.budget,
+            metric=metric,
+            seed=seed,
+            finalists=finalists,
+            replicates=replicates,
+            sampler=sampler,
+            oracle=oracle,
+            concurrency=concurrency,
+            racing=racing,
+            on_progress=on_progress,
+        )
         self._study: optuna.Study | None = None
 
     @property
@@ -158,213 +139,49 @@ class OptunaTuner:
         meter = Meter(self.budget.part(_SEARCH_SHARE), paid=spent_before(study))
         with use_session(Session(store, seed=self.seed, meter=meter)):
             try:
-                search = _Search(self, program, found, list(trainset), meter, study)
-                search.run()
+                job = TuningJob(self.options, program, found, trainset, meter, study)
+                search(job)
                 meter.budget = self.budget
-                values, runs = search.choose()
-                return search.confirm(values, runs, list(valset or ()), store.url, name)
+                return _confirmed(job, choose(job), list(valset or ()), store.url, name)
             finally:
                 book_spent(study, meter.paid)
 
 
-class _Search:
-    """One run of the tuner: what its phases share."""
-
-    def __init__(
-        self,
-        tuner: OptunaTuner,
-        program: dspy.Module,
-        found: dict[str, Knob],
-        tasks: list[Task],
-        meter: Meter,
-        study: optuna.Study,
-    ) -> None:
-        self.tuner, self.program, self.found, self.meter, self.study = tuner, program, found, meter, study
-        self.tasks = sorted(tasks, key=lambda t: t.task_id)
-        random.Random(tuner.seed).shuffle(self.tasks)
-        self.defaults = plain_values(found, default=True)
-        self.size = math.prod(knob.size for knob in found.values())
-        self._booked_at = time.monotonic()
-
-    def run(self) -> None:
-        """Try configurations until the budget's share, the number of trials or the space is used up."""
-        limit = self._limit()
-        if not self.study.get_trials(deepcopy=False):
-            self.study.enqueue_trial(self.defaults)
-            if self.size <= limit and self.tuner.sampler is None:
-                for values in grid(self.found):
-                    self.study.enqueue_trial(values, skip_if_exists=True)
-        while len(finished(self.study)) < limit and len(self._tried()) < self.size:
-            trial = self.study.ask()
-            values = suggest(trial, self.found)
-            try:
-                race = self._race()
-                scores = self._score(values, "search", len(finished(self.study)) + 1, limit, race.lost)
-            except BudgetExhausted:
-                self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                if not finished(self.study):
-                    raise
-                return
-            except BaseException:
-                self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                self.study.enqueue_trial(values)
-                raise
-            trial.set_user_attr("figure", scores.figure().model_dump(mode="json"))
-            trial.set_user_attr("scores", {item.task_id: item.score for item in scores.items})
-            if len(scores.items) < len(self.tasks):
-                trial.report(scores.mean, step=len(scores.items))
-                self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-            else:
-                self.study.tell(trial, scores.mean)
-            book_spent(self.study, self.meter.paid)
-
-    def choose(self) -> tuple[dict[str, Any], list[tuple[dict[str, Any], float, Scores]]]:
-        """Run the best configurations again on fresh replicates of the train tasks; the best of these is chosen."""
-        results = self._results()
-        ranked = sorted(results, key=lambda r: -r[1])[: self.tuner.finalists]
-        if not any(values == self.defaults for values, _ in ranked):
-            ranked += [r for r in results if r[0] == self.defaults]
-        runs: list[tuple[dict[str, Any], float, Scores]] = []
-        for step, (values, rate) in enumerate(ranked, 1):
-            try:
-                scores = self._score(values, "finalists", step, len(ranked))
-            except BudgetExhausted:
-                break
-            runs.append((values, rate, scores))
-        if not runs:
-            return ranked[0][0], []
-        best = max(runs, key=lambda r: (r[2].mean, -r[2].usage().tokens))
-        return best[0], runs
-
-    def confirm(
-        self,
-        values: dict[str, Any],
-        runs: list[tuple[dict[str, Any], float, Scores]],
-        locked: list[Task],
-        url: str,
-        name: str,
-    ) -> dspy.Module:
-        """Confirm the chosen program once on the locked tasks, and stamp it with the evidence."""
-        tuned = with_values(self.program, values)
-        confirmation = confirm(
-            tuned,
-            None if values == self.defaults else with_values(self.program, self.defaults),
-            trainset=self.tasks,
-            locked=locked,
-            replicates=self.tuner.replicates,
-            score=self._score_locked,
-            seed=self.tuner.seed,
-        )
-        search_rate = {repr(v): r for v, r in self._results()}.get(repr(values), 0.0)
-        cast("Any", tuned).evidence = Evidence(
-            verdict=confirmation.verdict,
-            confirmed=confirmation.chosen,
-            baselines=confirmation.baselines,
-            detectable_points=confirmation.detectable_points,
-            settings=values,
-            finalists=tuple(Finalist(settings=v, search_rate=r, figure=s.figure()) for v, r, s in runs),
-            trials=len(finished(self.study)),
-            search_rate=search_rate,
-            paid=self.meter.paid.to_json(),
-            as_if=self.meter.as_if.to_json(),
-            seed=self.tuner.seed,
-            study=name,
-            store=url.split("@")[-1],
-            tasks={
-                "tuned": [f"{t.task_id} {t.digest}" for t in self.tasks],
-                "validation": [f"{t.task_id} {t.digest}" for t in locked],
-            },
-            versions=versions(),
-            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        )
-        cast("Any", tuned)._compiled = True
-        return tuned
-
-    def _score_locked(self, program: dspy.Module, tasks: Sequence[Task], what: str) -> Scores:
-        """Score a program of the confirmation; baselines picked on train tasks are scored once there."""
-        return self._run(program, tasks, "confirm", what, 0, 0, replicates=self.tuner.replicates)
-
-    def _score(
-        self,
-        values: dict[str, Any],
-        phase: str,
-        step: int,
-        steps: int,
-        stop_early: Callable[[list[TaskScore]], bool] | None = None,
-    ) -> Scores:
-        """Score a configuration on the train tasks: one replicate in the search, fresh ones for finalists."""
-        searching = phase == "search"
-        return self._run(
-            with_values(self.program, values),
-            self.tasks,
-            phase,
-            values,
-            step,
-            steps,
-            replicates=1 if searching else self.tuner.replicates,
-            first_replicate=0 if searching else 1,
-            stop_early=stop_early,
-        )
-
-    def _run(
-        self,
-        program: dspy.Module,
-        tasks: Sequence[Task],
-        phase: str,
-        what: dict[str, Any] | str,
-        step: int,
-        steps: int,
-        **how: Any,
-    ) -> Scores:
-        best = max((r for _, r in self._results()), default=None)
-
-        def tell(progress: Progress) -> None:
-            self._book()
-            if self.tuner.on_progress is not None:
-                self.tuner.on_progress(TunerProgress(phase, step, steps, what, best, progress))
-
-        return score(
-            program,
-            tasks,
-            oracle=self.tuner.oracle,
-            metric=self.tuner.metric,
-            concurrency=self.tuner.concurrency,
-            on_progress=tell,
-            **how,
-        )
-
-    def _book(self) -> None:
-        """Note now and then what was paid, so that a killed process's spending is not forgotten."""
-        now = time.monotonic()
-        if now - self._booked_at >= _BOOK_EVERY_S:
-            self._booked_at = now
-            book_spent(self.study, self.meter.paid)
-
-    def _results(self) -> list[tuple[dict[str, Any], float]]:
-        """Distinct configurations with their mean search score, in the order of their first trial."""
-        pooled: dict[str, tuple[dict[str, Any], list[float]]] = {}
-        for trial in finished(self.study):
-            if trial.state == optuna.trial.TrialState.COMPLETE and trial.value is not None:
-                values = {path: trial.params[path] for path in self.found}
-                pooled.setdefault(repr(values), (values, []))[1].append(trial.value)
-        return [(values, sum(rates) / len(rates)) for values, rates in pooled.values()]
-
-    def _tried(self) -> set[str]:
-        """Distinct configurations that ran to their end or lost their race."""
-        return {repr({path: trial.params[path] for path in self.found}) for trial in finished(self.study)}
-
-    def _race(self) -> Race:
-        """A race of the next configuration against the best complete ones."""
-        complete = [t for t in finished(self.study) if t.state == optuna.trial.TrialState.COMPLETE]
-        ranked = sorted(complete, key=lambda t: -(t.value or 0.0))
-        leaders = [t.user_attrs["scores"] for t in ranked if "scores" in t.user_attrs]
-        return Race(leaders if self.tuner.racing else [])
-
-    def _limit(self) -> int:
-        if self.tuner.budget.n_trials is not None:
-            return self.tuner.budget.n_trials
-        limited = self.tuner.budget.model_dump(exclude_none=True)
-        return _MOST_TRIALS if limited else _DEFAULT_TRIALS
+def _confirmed(job: TuningJob, choice: Choice, locked: list[Task], url: str, name: str) -> dspy.Module:
+    """Confirm the chosen program once on the locked tasks, and stamp it with the evidence."""
+    tuned = with_values(job.program, choice.values)
+    confirmation = confirm(
+        tuned,
+        None if choice.values == job.defaults else with_values(job.program, job.defaults),
+        trainset=job.tasks,
+        locked=locked,
+        replicates=job.options.replicates,
+        score=job.score_locked,
+        seed=job.options.seed,
+    )
+    cast("Any", tuned).evidence = Evidence(
+        verdict=confirmation.verdict,
+        confirmed=confirmation.chosen,
+        baselines=confirmation.baselines,
+        detectable_points=confirmation.detectable_points,
+        settings=choice.values,
+        finalists=tuple(run.finalist() for run in choice.runs),
+        trials=len(finished(job.study)),
+        search_rate=choice.search_rate,
+        paid=job.meter.paid.to_json(),
+        as_if=job.meter.as_if.to_json(),
+        seed=job.options.seed,
+        study=name,
+        store=url.split("@")[-1],
+        tasks={
+            "tuned": [f"{t.task_id} {t.digest}" for t in job.tasks],
+            "validation": [f"{t.task_id} {t.digest}" for t in locked],
+        },
+        versions=versions(),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+    cast("Any", tuned)._compiled = True
+    return tuned
 
 
 def _apart(trainset: Sequence[Task], valset: Sequence[Task]) -> None:
