@@ -19,20 +19,24 @@ from ...modules.route import Route
 from ...modules.selecting import Select
 from ...modules.wiring import Kind
 from ...modules.write_tests import WriteTests
-from .attributes import FEEDBACKS, ITERATIONS, SAMPLES, TEMPERATURES, Attributes
+from .attributes import FEEDBACKS, ITERATIONS, SAMPLES, TEMPERATURES, USED, Attributes
 from .expressing import WRITTEN_DRAFTS, Expressed
 from .paper_prompts import ANALYSE, GENERATE, REFINE
 
 Pool = Mapping[str, Any]
 """Name to model, as a stage's `model` takes it; ``{"": None}`` for the model of `dspy.configure`."""
 
+_SHORT: Mapping[Kind, int] = {"plan": 200, "write_tests": 300, "critique": 200}
+"""Most tokens of what is no program, as in those stages' defaults."""
 
-def build_program(expressed: Expressed, pool: Pool) -> Graph:
+
+def build_program(expressed: Expressed, pool: Pool, *, max_tokens: int = 512) -> Graph:
     """The program that a genome stands for: it can be run, tuned, saved, exported and drawn like any other.
 
     Args:
         expressed: The live part of a genome.
         pool: The models that its attributes name.
+        max_tokens: Most tokens of an answer.
     """
     paper = expressed.style == "paper"
     modules: dict[str, dspy.Module] = {}
@@ -41,25 +45,30 @@ def build_program(expressed: Expressed, pool: Pool) -> Graph:
         zip(wiring.nodes, wiring.names, expressed.attributes, strict=True), 1
     ):
         make = _paper_module if paper else _module
-        modules[f"node{i}"] = make(node.kind, name, own, pool, planned="plan" in node.takes)
+        asks: dict[str, Any] = {"name": name}
+        if "model" in USED[node.kind]:
+            asks["model"] = _model(own, pool)
+            asks["temperature"] = Float(*TEMPERATURES, default=own.temperature)
+            asks["max_tokens"] = max_tokens if paper else min(max_tokens, _SHORT.get(node.kind, max_tokens))
+        modules[f"node{i}"] = make(node.kind, asks, own, planned="plan" in node.takes)
         if isinstance(mend := modules[f"node{i}"], Mend):
             mend.keep.value = expressed.keep
     return Graph(wiring=wiring, **modules)
 
 
-def _module(kind: Kind, name: str, own: Attributes, pool: Pool, *, planned: bool) -> dspy.Module:
+def _module(kind: Kind, asks: dict[str, Any], own: Attributes, *, planned: bool) -> dspy.Module:
     if kind == "execute":
         return Execute(feedback=_choice(FEEDBACKS, own.feedback))
     if kind == "select":
-        return Select(stop_on_pass=_choice((True, False), own.stop_on_pass), name=name)
-    asks: dict[str, Any] = {"model": _model(own, pool), "temperature": _temperature(own), "name": name}
+        return Select(stop_on_pass=_choice((True, False), own.stop_on_pass), name=asks["name"])
     if kind == "plan":
         return Plan(**asks)
     if kind == "generate":
         write = GenerateByPlan(**asks) if planned else Generate(**asks)
         return Drafts(write=write, samples=_int(own.samples, SAMPLES))
     if kind == "write_tests":
-        return WriteTests(model=asks["model"], drafts=WRITTEN_DRAFTS, name=name)
+        tests = {key: value for key, value in asks.items() if key != "temperature"}
+        return WriteTests(drafts=WRITTEN_DRAFTS, **tests)
     if kind == "critique":
         return Critique(**asks)
     iterations = _int(own.iterations, ITERATIONS)
@@ -70,10 +79,9 @@ def _module(kind: Kind, name: str, own: Attributes, pool: Pool, *, planned: bool
     return Mend(step=step, iterations=iterations)
 
 
-def _paper_module(kind: Kind, name: str, own: Attributes, pool: Pool, *, planned: bool) -> dspy.Module:
+def _paper_module(kind: Kind, asks: dict[str, Any], own: Attributes, *, planned: bool) -> dspy.Module:
     if kind == "execute":
         return PaperExecute(limits=LIMITS)
-    asks: dict[str, Any] = {"model": _model(own, pool), "temperature": _temperature(own), "name": name}
     if kind == "generate":
         return Drafts(
             write=_told(PaperGenerate(**asks), GENERATE[own.prompt]), execute=PaperExecute(limits=LIMITS)
@@ -91,10 +99,6 @@ def _told(stage: Any, instructions: str) -> Any:
 
 def _model(own: Attributes, pool: Pool) -> Any:
     return pool[own.model] if len(pool) == 1 else _choice(list(pool.values()), pool[own.model])
-
-
-def _temperature(own: Attributes) -> Float:
-    return Float(*TEMPERATURES, default=own.temperature)
 
 
 def _int(value: int, bounds: tuple[int, int]) -> Int:

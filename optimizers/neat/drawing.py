@@ -14,7 +14,7 @@ from .expressing import Expressed
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _EDGE, _LANE = 168, 58, 64, 26, 20, 12
 
-_STYLE = """<style>
+STYLE = """<style>
 svg { --ink: #1f2328; --soft: #6e7781; --box: #f6f8fa; --code: #0a5fc2; --other: #8a5a00; }
 @media (prefers-color-scheme: dark) {
 svg { --ink: #e6edf3; --soft: #9aa4ae; --box: #1c2128; --code: #6cb6ff; --other: #e0b050; } }
@@ -74,7 +74,7 @@ def draw(graph: Expressed | Graph) -> str:
     parts += [_box(task, "task", [], "end"), _box(program, "program", [], "end")]
     for number, name in enumerate(wiring.names, 1):
         parts.append(_box(places[number], name.replace("_", " "), _facts(graph, number)))
-    return _svg(width, lane + _EDGE / 2, f"Graph {wiring.text}", parts)
+    return svg(width, lane + _EDGE / 2, f"Graph {wiring.text}", parts)
 
 
 def draw_species(history: Sequence[Generation]) -> str:
@@ -93,11 +93,11 @@ def draw_species(history: Sequence[Generation]) -> str:
         upper = [b + c for b, c in zip(below, counts, strict=True)]
         points = [(i, u) for i, u in enumerate(upper)] + [(i, b) for i, b in reversed(list(enumerate(below)))]
         line = " ".join(f"{_EDGE + i * step:g},{_EDGE + top * (1 - v / population):g}" for i, v in points)
-        hue = number * 137 % 360
+        colour = hue(number)
         born = next(i for i, c in enumerate(counts) if c)
         said = f"species {number}: generation {born} on, {max(counts)} members at most"
         parts.append(
-            f'<polygon points="{line}" style="fill:hsl({hue} 60% 55% / .75);stroke:hsl({hue} 60% 45%)">'
+            f'<polygon points="{line}" style="fill:hsl({colour} 60% 55% / .75);stroke:hsl({colour} 60% 45%)">'
             f"<title>{said}</title></polygon>"
         )
         below = upper
@@ -106,7 +106,7 @@ def draw_species(history: Sequence[Generation]) -> str:
         f'<text x="{_EDGE}" y="{_EDGE + top + 20:g}" class="small">'
         f"generations 0 to {max(len(history) - 1, 0)}, {len(numbers)} species</text>"
     )
-    return _svg(max(width, 260), top + 3 * _EDGE, "Species over time", parts)
+    return svg(max(width, 260), top + 3 * _EDGE, "Species over time", parts)
 
 
 def _columns(wiring: Wiring) -> list[int]:
@@ -204,8 +204,14 @@ def _path(one: tuple[float, float], other: tuple[float, float], kind: str, lane:
     )
 
 
-def _svg(width: float, height: float, title: str, parts: list[str]) -> str:
+def hue(species: int) -> int:
+    """The colour of a species, in degrees."""
+    return species * 137 % 360
+
+
+def svg(width: float, height: float, title: str, parts: list[str]) -> str:
+    """A drawing from its parts."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}"'
-        f' height="{height:g}" role="img"><title>{escape(title)}</title>{_STYLE}' + "".join(parts) + "</svg>"
+        f' height="{height:g}" role="img"><title>{escape(title)}</title>{STYLE}' + "".join(parts) + "</svg>"
     )

@@ -2,51 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...evals.scoring import Scores
-from ...runtime.budget import Budget, Meter, Usage
-from ...runtime.run import CallRecord
 from ...runtime.task import Task
 from .expressing import Expressed
-
-
-class ReplayMeter(Meter):
-    """Accounts of a search that count a stored call as paid when the search first needs it.
-
-    So a run that is resumed, or repeated, ends where it would have ended without the store; and what another search has
-    left in the store gives this one no further budget: every search pays for its own calls.
-
-    Args:
-        budget: What may be paid.
-    """
-
-    def __init__(self, budget: Budget) -> None:
-        super().__init__(budget)
-        self._own = threading.Lock()
-        self._made: set[str] = set()
-        self._replayed: set[str] = set()
-
-    def booked(self, call: CallRecord) -> None:
-        """Take a call into account; to be one of the session's `on_call`."""
-        with self._own:
-            known = call.key in self._made or call.key in self._replayed
-            if call.cached and not known:
-                self._replayed.add(call.key)
-                self._change(call.usage)
-            elif not call.cached:
-                self._made.add(call.key)
-                if call.key in self._replayed:  # a twin of it that waited for this answer was faster here
-                    self._replayed.discard(call.key)
-                    u = call.usage
-                    self._change(Usage(-u.calls, -u.tokens_in, -u.tokens_out, -u.model_seconds))
-
-    def _change(self, by: Usage) -> None:
-        with self._lock:
-            self._paid += by
 
 
 @dataclass(slots=True)
@@ -66,6 +28,15 @@ class Record:
     scores: Scores | None = None
     replicates: int = 0
     fitness: float = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a graph is scored on: tasks, how many replicates, and the number of the first."""
+
+    tasks: tuple[Task, ...]
+    replicates: int
+    first: int
 
 
 Score = Callable[[Expressed, Sequence[Task], int, int], Scores]
@@ -104,6 +75,7 @@ class Fitness:
         self.node_penalty = node_penalty
         self.archive: dict[str, Record] = {}
         self._done: dict[str, int] = {}
+        self._ready: dict[tuple[str, Job], Scores] = {}
 
     def of(self, expressed: Expressed, genome: dict[str, Any], generation: int) -> float:
         """Fitness in a generation; genomes of one digest are scored once in it.
@@ -115,14 +87,47 @@ class Fitness:
         record = self.archive.get(digest) or Record(expressed, genome)
         if self._done.get(digest) == generation:
             return record.fitness
+        found = [self._scored(expressed, job) for job in self.jobs(digest, generation)]
+        for scores in found:
+            record.scores = scores if record.scores is None else record.scores.merged(scores)
+        rate = rate_of(record)
         if self.rotating is not None:
-            rate = self._on_rotating_tasks(record, generation)
-        else:
-            rate = self._on_all_tasks(record)
+            now = found[0] if len(found) == 1 else found[0].merged(found[1])
+            rate = now.mean
+        elif found:
+            record.replicates += self.replicates if record.replicates == 0 else 1
         record.fitness = rate - self.node_penalty * expressed.size
         self.archive[digest] = record
         self._done[digest] = generation
         return record.fitness
+
+    def jobs(self, digest: str, generation: int) -> list[Job]:
+        """What a genome is still to be scored on in a generation.
+
+        Where tasks rotate they come round again as a further replicate: fresh draws, the same for every genome.
+        """
+        if self._done.get(digest) == generation:
+            return []
+        if self.rotating is None:
+            known = self.archive.get(digest)
+            given = known.replicates if known else 0
+            more = self.replicates if given == 0 else 1
+            return [Job(tuple(self.tasks), more, given)] if given + more <= self.most_replicates else []
+        start, n = generation * self.rotating, len(self.tasks)
+        rounds: dict[int, list[Task]] = {}
+        for place in range(start, start + self.rotating):
+            rounds.setdefault(place // n, []).append(self.tasks[place % n])
+        return [Job(tuple(tasks), self.replicates, turn * self.replicates) for turn, tasks in rounds.items()]
+
+    def prepare(self, expressed: Expressed, generation: int) -> None:
+        """Score a genome ahead of its turn; `of` then finds its scores ready. Safe to call from several threads.
+
+        Raises:
+            BudgetExhausted: The budget ended before it was known.
+        """
+        for job in self.jobs(expressed.digest, generation):
+            scores = self._score(expressed, job.tasks, job.replicates, job.first)
+            self._ready[expressed.digest, job] = scores
 
     def ranked(self) -> list[Record]:
         """Scored genomes, the best first, by the mean of all their scores less the penalty; ties to fewer calls."""
@@ -135,36 +140,9 @@ class Fitness:
             ),
         )
 
-    def batch(self, generation: int) -> list[Task]:
-        """The tasks of a generation."""
-        if self.rotating is None:
-            return self.tasks
-        start = generation * self.rotating
-        return [self.tasks[(start + i) % len(self.tasks)] for i in range(self.rotating)]
-
-    def _on_all_tasks(self, record: Record) -> float:
-        more = self.replicates if record.scores is None else 1
-        if record.replicates + more <= self.most_replicates:
-            self._add(record, self._score(record.expressed, self.tasks, more, record.replicates))
-            record.replicates += more
-        return rate_of(record)
-
-    def _on_rotating_tasks(self, record: Record, generation: int) -> float:
-        """Tasks come round again as a further replicate: fresh draws, the same for every genome."""
-        assert self.rotating is not None
-        start = generation * self.rotating
-        rounds = sorted({(start + i) // len(self.tasks) for i in range(self.rotating)})
-        batch = self.batch(generation)
-        found: list[Scores] = []
-        for number in rounds:
-            tasks = [t for i, t in enumerate(batch) if (start + i) // len(self.tasks) == number]
-            found.append(self._score(record.expressed, tasks, self.replicates, number * self.replicates))
-        now = found[0] if len(found) == 1 else found[0].merged(found[1])
-        self._add(record, now)
-        return now.mean
-
-    def _add(self, record: Record, scores: Scores) -> None:
-        record.scores = scores if record.scores is None else record.scores.merged(scores)
+    def _scored(self, expressed: Expressed, job: Job) -> Scores:
+        ready = self._ready.pop((expressed.digest, job), None)
+        return ready or self._score(expressed, job.tasks, job.replicates, job.first)
 
 
 def rate_of(record: Record) -> float:

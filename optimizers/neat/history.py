@@ -6,8 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import dspy
+
+from ...modules.graph import Graph
+from .drawing import draw, draw_species
 from .evaluating import Record, rate_of
 from .evolution import Generation, Individual
+from .family_drawing import draw_family
 from .spaces import Space
 
 
@@ -53,6 +58,42 @@ def lineage(history: Sequence[Generation], number: int) -> list[Individual]:
             found[one.number] = one
             todo += one.parents
     return [found[n] for n in sorted(found)]
+
+
+def champion(history: Sequence[Generation], archive: Mapping[str, Record], space: Space) -> Individual | None:
+    """The last individual that expresses to the archive's best graph; None where no generation was told."""
+    best = min(
+        archive.values(),
+        key=lambda r: (-rate_of(r), r.expressed.most_calls, r.expressed.digest),
+        default=None,
+    )
+    for generation in reversed(history):
+        for one in generation.individuals:
+            if best is not None and space.express(one.genome).digest == best.expressed.digest:
+                return one
+    return None
+
+
+def drawings(
+    history: Sequence[Generation], archive: Mapping[str, Record], space: Space, found: dspy.Module
+) -> dict[str, str]:
+    """Title to SVG text: the graph that was found, the family tree, the species over time.
+
+    Args:
+        history: The search's generations.
+        archive: Its expressed genomes by digest.
+        space: Its genomes' space.
+        found: The program that it returned; only a `Graph` is drawn.
+    """
+    made: dict[str, str] = {}
+    if isinstance(found, Graph):
+        made["The graph that was found"] = draw(found)
+    best = champion(history, archive, space)
+    if best is not None:
+        title = "Family tree: every genome by generation; the ancestors of the search's best are joined"
+        made[title] = draw_family(history, best.number)
+        made["Species over time"] = draw_species(history)
+    return made
 
 
 def _generation(generation: Generation, space: Space) -> dict[str, Any]:

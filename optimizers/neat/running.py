@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -14,18 +15,22 @@ from ...errors import BudgetExhausted
 from ...evals.evidence import Evidence, Finalist
 from ...evals.scoring import Progress, Scores, score
 from ...modules.knobs import knobs, to_plain
+from ...runtime.replay_meter import ReplayMeter
 from ...runtime.task import Task
 from ...runtime.versions import versions
 from ..confirming import confirm
 from .building import Pool, build_program
-from .evaluating import Fitness, Record, ReplayMeter, rate_of
-from .evolution import Evolution
+from .evaluating import Fitness, Record, rate_of
 from .expressing import Expressed
+from .side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from .search import NeatSearch
 
 _FRESH = 1000  # replicates of finalists: no number that the search reaches
+
+Phase = tuple[str, int, int, "dict[str, Any] | str"]
+"""Name, step, steps, and what is scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class SearchRun:
         random.Random(search.seed).shuffle(self.tasks)
         numbers = search.numbers
         self.space = search.space(pool)
-        self.evolution = Evolution(self.space, numbers.settings, random.Random(search.seed))
+        self.evolution = search.evolution(self.space, random.Random(search.seed))
         self.fitness = Fitness(
             self.tasks,
             self._score_graph,
@@ -69,16 +74,19 @@ class SearchRun:
             most_replicates=numbers.most_replicates,
             node_penalty=numbers.node_penalty,
         )
-        self._phase: tuple[str, int, int, dict[str, Any] | str] = ("search", 0, 0, {})
+        self._generation = 0
+        self._last_cost: tuple[int, int] | None = None
+        self._stopping = threading.Event()
+        self._telling = threading.Lock()
 
     def search(self) -> None:
         """Evolve until generations, trials or the budget's share are used up."""
-        generations = self.owner.numbers.generations
-        for number in range(generations):
+        for number in range(self.owner.numbers.generations):
+            self._generation, before = number, self.meter.paid
+            self._prepare()
             told: list[float] = []
             for one in self.evolution.individuals:
                 expressed = self.space.express(one.genome)
-                self._phase = ("search", number + 1, generations, _shown(expressed))
                 try:
                     if self._is_over(expressed):
                         return
@@ -87,6 +95,7 @@ class SearchRun:
                     if not self.fitness.archive:
                         raise
                     return
+            self._last_cost = self.meter.paid.tokens - before.tokens, self.meter.paid.calls - before.calls
             self.evolution.tell(told)
 
     def confirmed(self, locked: list[Task], url: str) -> dspy.Module:
@@ -141,9 +150,9 @@ class SearchRun:
         for step, record in enumerate(records, 1):
             program = self._program(record)
             shown = _shown(record.expressed) if record else "the simple loop"
-            self._phase = ("finalists", step, len(records), shown)
+            phase = ("finalists", step, len(records), shown)
             try:
-                scores = self._score(program, self.tasks, self.owner.replicates, _FRESH)
+                scores = self._score(phase, program, self.tasks, self.owner.replicates, _FRESH)
             except BudgetExhausted:
                 break
             made.append((program, record, scores))
@@ -159,7 +168,44 @@ class SearchRun:
         return best[0], best[1]
 
     def _program(self, record: Record | None) -> dspy.Module:
-        return self.loop if record is None else build_program(record.expressed, self.pool)
+        return self.loop if record is None else self._build(record.expressed)
+
+    def _build(self, expressed: Expressed) -> dspy.Module:
+        return build_program(expressed, self.pool, max_tokens=self.owner.max_tokens)
+
+    def _prepare(self) -> None:
+        """Score the generation's graphs side by side, in an order of this process's own, where the budget has room.
+
+        The pass in order that follows decides everything; it finds what was prepared. Another process with the same
+        command begins elsewhere, and the store gives each the other's answers.
+        """
+        if self.owner.workers < 2 or not self._has_room():
+            return
+        graphs = {e.digest: e for e in (self.space.express(i.genome) for i in self.evolution.individuals)}
+        limit = self.owner.budget.n_trials
+        if limit is not None:
+            known = self.fitness.archive
+            new = [d for d in graphs if d not in known]
+            for digest in new[max(0, limit - len(known)) :]:
+                del graphs[digest]
+        side_by_side(
+            lambda graph: self.fitness.prepare(graph, self._generation),
+            list(graphs.values()),
+            self.owner.workers,
+            self._stopping,
+        )
+
+    def _has_room(self) -> bool:
+        """Whether a generation twice as dear as the last one fits into the budget: else the order decides its end."""
+        budget, paid = self.meter.budget, self.meter.paid
+        if budget.tokens is None and budget.calls is None:
+            return True
+        if self._last_cost is None:
+            return False
+        tokens, calls = self._last_cost
+        return (budget.tokens is None or paid.tokens + 2 * tokens <= budget.tokens) and (
+            budget.calls is None or paid.calls + 2 * calls <= budget.calls
+        )
 
     def _is_over(self, expressed: Expressed) -> bool:
         limit = self.owner.budget.n_trials
@@ -171,19 +217,23 @@ class SearchRun:
     def _score_graph(
         self, expressed: Expressed, tasks: Sequence[Task], replicates: int, first: int
     ) -> Scores:
-        return self._score(build_program(expressed, self.pool), tasks, replicates, first)
+        phase = ("search", self._generation + 1, self.owner.numbers.generations, _shown(expressed))
+        return self._score(phase, self._build(expressed), tasks, replicates, first)
 
     def _score_locked(self, program: dspy.Module, tasks: Sequence[Task], what: str) -> Scores:
         """Score a program of the confirmation; single models are picked on train tasks with one run each."""
-        self._phase = ("confirm", 0, 0, what)
-        return self._score(program, tasks, 1 if what == "single models" else self.owner.replicates, 0)
+        replicates = 1 if what == "single models" else self.owner.replicates
+        return self._score(("confirm", 0, 0, what), program, tasks, replicates, 0)
 
-    def _score(self, program: dspy.Module, tasks: Sequence[Task], replicates: int, first: int) -> Scores:
+    def _score(
+        self, phase: Phase, program: dspy.Module, tasks: Sequence[Task], replicates: int, first: int
+    ) -> Scores:
         best = max((r.fitness for r in self.fitness.archive.values()), default=None)
 
         def tell(progress: Progress) -> None:
             if self.owner.on_progress is not None:
-                self.owner.on_progress(SearchProgress(*self._phase, best, progress))
+                with self._telling:
+                    self.owner.on_progress(SearchProgress(*phase, best, progress))
 
         return score(
             program,
@@ -194,6 +244,7 @@ class SearchRun:
             metric=self.owner.metric,
             concurrency=self.owner.concurrency,
             on_progress=tell,
+            stop_early=lambda _: self._stopping.is_set(),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -20,14 +21,15 @@ from ...modules.programs import GenerateExecuteRefine
 from ...modules.refine import Refine
 from ...modules.wiring import KINDS, MOST_NODES, Kind
 from ...runtime.budget import Budget
+from ...runtime.replay_meter import ReplayMeter
 from ...runtime.run import Session, use_session
 from ...runtime.store import Store, open_store
 from ...runtime.task import Task
 from ..baselines import models_of
 from .building import Pool
-from .evaluating import Fitness, Record, ReplayMeter
+from .evaluating import Fitness, Record
 from .evolution import Evolution, Generation
-from .history import report
+from .history import drawings, report
 from .paper_space import PaperSpace
 from .presets import PRESETS, Preset, PresetName
 from .running import SearchProgress, SearchRun
@@ -84,7 +86,11 @@ class NeatSearch:
         replicates: Fresh replicates of finalists and of the confirmation.
         finalists: How many of the best graphs are run again, beside the simple loop.
         oracle: Let hidden tests steer too; stamped on every figure.
-        concurrency: Runs at once.
+        max_tokens: Most tokens of an answer; plans, notes and tests have less.
+        concurrency: Runs at once of one graph.
+        workers: Graphs of a generation that are scored at once. With more than one, processes with the same command and
+            store share the work: each scores the generation in another order, and finds what the others have. Near
+            the end of the budget graphs are scored in order again, so that the search ends where it would have.
         on_progress: Called after each scored task.
 
     Attributes:
@@ -117,13 +123,15 @@ class NeatSearch:
         replicates: int = 2,
         finalists: int = 3,
         oracle: bool = False,
+        max_tokens: int = 512,
         concurrency: int = 4,
+        workers: int = 1,
         on_progress: Callable[[SearchProgress], None] | None = None,
     ) -> None:
         if preset not in PRESETS:
             raise UsageError(f"preset must be one of {', '.join(PRESETS)}, not {preset!r}")
-        if finalists < 1 or replicates < 1:
-            raise UsageError("finalists and replicates must be at least 1")
+        if min(finalists, replicates, workers, max_tokens) < 1:
+            raise UsageError("finalists, replicates, workers and max_tokens must be at least 1")
         if not 1 <= most_nodes <= MOST_NODES or most_calls < 1:
             raise UsageError(f"a graph has 1 to {MOST_NODES} nodes and at least one call")
         if unknown := set(kinds) - set(KINDS):
@@ -151,7 +159,9 @@ class NeatSearch:
         self.replicates = replicates
         self.finalists = finalists
         self.oracle = oracle
+        self.max_tokens = max_tokens
         self.concurrency = concurrency
+        self.workers = workers
         self.on_progress = on_progress
         self._evolution: Evolution | None = None
         self._fitness: Fitness | None = None
@@ -177,6 +187,17 @@ class NeatSearch:
         if self._fitness is None:
             raise ProgramError("the search has no archive before compile() has run")
         return self._fitness.archive
+
+    def drawings(self, found: dspy.Module) -> dict[str, str]:
+        """Title to SVG text: the graph that was found, the family tree of the search's best, and the species.
+
+        Args:
+            found: What `compile` returned.
+
+        Raises:
+            ProgramError: `compile` has not run yet.
+        """
+        return drawings(self.history, self.archive, cast("Evolution", self._evolution).space, found)
 
     def report(self) -> dict[str, Any]:
         """The family tree, the species over time and every scored graph as plain JSON data; see `history.report`.
@@ -225,16 +246,22 @@ class NeatSearch:
     def name(self, pool: Pool, tasks: Sequence[Task]) -> str:
         """Name of a run by its content."""
         content = [
+            type(self).__name__,
             self.preset,
             repr(self.numbers),
             list(pool),
             self.kinds,
             self.most_nodes,
             self.most_calls,
+            self.max_tokens,
             self.seed,
             sorted(t.digest for t in tasks),
         ]
         return "neat-" + hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+
+    def evolution(self, space: Space, rng: random.Random) -> Evolution:
+        """The population that the search starts from; see `RandomTopology` for another."""
+        return Evolution(space, self.numbers.settings, rng)
 
     def space(self, pool: Pool) -> Space:
         """The genomes of the preset."""
@@ -250,7 +277,10 @@ class NeatSearch:
         first = next(iter(pool.values()))
         if self.preset == "paper":
             return paper_refine(first)
-        return GenerateExecuteRefine(generate=Generate(model=first), refine=Refine(model=first))
+        return GenerateExecuteRefine(
+            generate=Generate(model=first, max_tokens=self.max_tokens),
+            refine=Refine(model=first, max_tokens=self.max_tokens),
+        )
 
 
 def _apart(trainset: Sequence[Task], valset: Sequence[Task]) -> None:

@@ -12,12 +12,12 @@ import pytest
 from greenloop.errors import BudgetExhausted, ProgramError, UsageError
 from greenloop.evals.evidence import Evidence
 from greenloop.optimizers.neat.building import build_program
-from greenloop.optimizers.neat.evaluating import ReplayMeter
 from greenloop.optimizers.neat.history import lineage
 from greenloop.optimizers.neat.paper_prompts import REFINE
 from greenloop.optimizers.neat.paper_space import PaperSpace
 from greenloop.optimizers.neat.search import NeatSearch
 from greenloop.runtime.budget import Usage
+from greenloop.runtime.replay_meter import ReplayMeter
 from greenloop.runtime.run import CallRecord
 from greenloop.testing import ScriptedModel
 from hypothesis import given, settings
