@@ -179,9 +179,17 @@ def load_settings_state(program: dspy.Module, state: dict[str, Any]) -> None:
 
 
 def source_hash(program: dspy.Module) -> str | None:
-    """Hash of the source of the program's class; None where no source is at hand."""
+    """Hash of the source of the program's class and of its parts' classes that are the user's own.
+
+    None where the source is not at hand.
+    """
+    own: dict[type, None] = {type(program): None}
+    for _, part in program.named_sub_modules():
+        known = type(part).__module__.split(".")[0] in ("dspy", __name__.split(".")[0])
+        if isinstance(part, dspy.Module) and not known:
+            own.setdefault(type(part))
     try:
-        return hashlib.sha256(inspect.getsource(type(program)).encode()).hexdigest()
+        return hashlib.sha256("".join(map(inspect.getsource, own)).encode()).hexdigest()
     except (OSError, TypeError):
         return None
 

@@ -4,7 +4,7 @@
 
     best/
     ├── program.json     class, blueprint or settings, prompts
-    ├── manifest.json    schema version, models with digests, evidence, versions
+    ├── manifest.json    schema version, models with digests, sampling, limits, stop rule, seeds, evidence, versions
     ├── README.md        the same for a person
     └── SHA256SUMS       of the other three: an edited folder is refused
 
@@ -16,14 +16,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, cast
 
 import dspy
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from ..errors import ExportError, ProgramError
 from ..evals.evidence import Evidence
@@ -38,38 +38,18 @@ from ..modules.blueprint import (
     settings_state,
     source_hash,
 )
-from ..modules.knobs import settings, to_plain
+from ..modules.execute import Execute
+from ..modules.knobs import Setting, to_plain
 from ..runtime.versions import versions
+from . import artifact_folder as files
+from .artifact_card import card
+from .artifact_folder import is_replaceable
+from .artifact_models import missing_here, put_in, recorded, references
+from .artifact_schema import DataEntry, Manifest, Saved, up_to_date
 
-SCHEMA = 1
-_FILES = ("program.json", "manifest.json", "README.md")
-_SUMS = "SHA256SUMS"
-_MOST_BYTES = 50_000_000
+__all__ = ["Manifest", "Saved", "export", "is_replaceable", "load", "model_notes", "read"]
 
-
-class Saved(BaseModel):
-    """The content of program.json."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    class_name: str
-    source_sha256: str | None
-    blueprint: dict[str, Any] | None
-    settings: dict[str, Any]
-    prompts: dict[str, Any]
-
-
-class Manifest(BaseModel):
-    """The content of manifest.json."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: str = "greenloop-program"
-    schema_version: int = SCHEMA
-    created: str
-    models: dict[str, str] = Field(description="name to digest; empty where no run has shown it")
-    evidence: Evidence | None
-    versions: dict[str, str]
+_SAMPLING = ("model", "temperature", "top_p", "max_tokens")
 
 
 def export(program: dspy.Module, folder: str | os.PathLike[str]) -> Path:
@@ -90,43 +70,46 @@ def export(program: dspy.Module, folder: str | os.PathLike[str]) -> Path:
         >>> export(tuned, "best/")    # doctest: +SKIP
     """
     target = Path(folder)
-    if target.exists() and not is_replaceable(target):
+    if (target.exists() or target.is_symlink()) and not is_replaceable(target):
         raise ExportError(f"{target} exists and is no Greenloop export: name another folder")
+    own = not is_ready_made(program)
     try:
         saved = Saved(
             class_name=class_name(program),
-            source_sha256=None if is_ready_made(program) else source_hash(program),
-            blueprint=blueprint(program) if is_ready_made(program) else None,
+            source_sha256=source_hash(program) if own else None,
+            blueprint=None if own else blueprint(program),
             settings=settings_state(program),
             prompts=predictor_state(program),
+            model_refs=references(program),
         )
-    except ProgramError as error:
+        manifest = _manifest(program, saved)
+        texts = {
+            files.PROGRAM: _json(saved),
+            files.MANIFEST: _json(manifest),
+            files.CARD: card(saved, manifest, target.name or str(target)),
+        }
+    except (ProgramError, ValueError) as error:
         raise ExportError(f"the program cannot be exported: {error}") from error
-    evidence = cast("Evidence | None", getattr(program, "evidence", None))
-    manifest = Manifest(
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        models=_models(program, evidence),
-        evidence=evidence,
-        versions=versions(),
-    )
-    texts = {
-        "program.json": saved.model_dump_json(indent=2) + "\n",
-        "manifest.json": manifest.model_dump_json(indent=2) + "\n",
-        "README.md": _card(saved, manifest),
-    }
-    texts[_SUMS] = "".join(
-        f"{hashlib.sha256(t.encode()).hexdigest()}  {n}\n" for n, t in sorted(texts.items())
-    )
-    _write(target, texts)
+    files.write_folder(target, texts)
     return target
 
 
-def load(folder: str | os.PathLike[str], program: dspy.Module | None = None) -> dspy.Module:
+def load(
+    folder: str | os.PathLike[str],
+    program: dspy.Module | None = None,
+    *,
+    models: Mapping[str, Any] | None = None,
+    check_models: bool = True,
+) -> dspy.Module:
     """Load an exported program; no code of the folder is run.
 
     Args:
         folder: What `export` wrote.
         program: An instance of your own class, where the program is none of Greenloop's; it is copied, not changed.
+        models: Other models in the place of the exported ones, by their names: where a GGUF file lies elsewhere
+            here, or the program was exported with a language model object.
+        check_models: Look whether the models are on this machine, and warn (`UserWarning`) about one that is missing,
+            with what to do, and about one whose digest is another than the exported one. Asks their servers.
 
     Returns:
         The program, with `.evidence` where the folder has some.
@@ -136,27 +119,27 @@ def load(folder: str | os.PathLike[str], program: dspy.Module | None = None) -> 
 
     Example:
         >>> best = load("best/")    # doctest: +SKIP
+        >>> best = load("best/", models={"gguf:/home/me/m.gguf": "gguf:m.gguf"})    # doctest: +SKIP
     """
     saved, manifest = read(folder)
-    if saved.blueprint is not None:
-        loaded = build(saved.blueprint)
-    elif program is None:
-        raise ExportError(
-            f"{folder} holds the class {saved.class_name}: pass load(folder, program=YourClass())"
-        )
-    else:
-        if class_name(program).split(":")[-1] != saved.class_name.split(":")[-1]:
-            raise ExportError(f"{folder} holds the class {saved.class_name}, not {class_name(program)}")
-        if saved.source_sha256 and source_hash(program) not in (None, saved.source_sha256):
-            raise ExportError(
-                f"the source of {saved.class_name} changed since the export: its settings and evidence may not hold;"
-                " restore it or export again"
-            )
-        loaded = program.deepcopy()
-    load_settings_state(loaded, saved.settings)
-    load_predictor_state(loaded, saved.prompts)
+    loaded = _built(saved, program, folder)
+    try:
+        load_settings_state(loaded, saved.settings)
+        _check_prompts(loaded, saved.prompts)
+        load_predictor_state(loaded, saved.prompts)
+        put_in(loaded, saved.model_refs, models or {})
+    except (AttributeError, KeyError, LookupError, ProgramError, TypeError, ValueError) as error:
+        raise ExportError(f"{folder} is damaged: {' '.join(str(error).split())[:300]}") from error
     cast("Any", loaded).evidence = manifest.evidence
+    if check_models:
+        for line in missing_here(loaded, manifest.models, models or {}):
+            warnings.warn(line, UserWarning, stacklevel=2)
     return loaded
+
+
+def model_notes(folder: str | os.PathLike[str], program: dspy.Module) -> list[str]:
+    """A line for each model of a loaded program that is missing here, or is another one than was exported."""
+    return missing_here(program, read(folder)[1].models, {})
 
 
 def read(folder: str | os.PathLike[str]) -> tuple[Saved, Manifest]:
@@ -166,122 +149,96 @@ def read(folder: str | os.PathLike[str]) -> tuple[Saved, Manifest]:
         ExportError: See `load`.
     """
     target = Path(folder)
-    if not target.is_dir():
-        raise ExportError(f"{target} is no folder")
-    present = {p.name for p in target.iterdir()}
-    wanted = {*_FILES, _SUMS}
-    if missing := sorted(wanted - present):
-        raise ExportError(f"{target} is no Greenloop export: {missing[0]} is missing")
-    if extra := sorted(present - wanted):
-        raise ExportError(f"{target} was edited: it holds {extra[0]}, which no export writes")
+    texts = files.read_folder(target)
+    raw_manifest = files.parse(texts[files.MANIFEST], target / files.MANIFEST)
+    raw_program = files.parse(texts[files.PROGRAM], target / files.PROGRAM)
     try:
-        texts = {name: _read(target / name) for name in wanted}
-        for line in texts[_SUMS].splitlines():
-            digest, _, name = line.partition("  ")
-            if hashlib.sha256(texts[name].encode()).hexdigest() != digest:
-                raise ExportError(f"{target / name} was edited after the export: export again instead")
-        if len(texts[_SUMS].splitlines()) != len(_FILES):
-            raise ExportError(f"{target / _SUMS} is incomplete")
-        raw = json.loads(texts["manifest.json"])
-        version = raw.get("schema_version") if isinstance(raw, dict) else None
-        if not isinstance(version, int) or raw.get("kind") != "greenloop-program":
-            raise ExportError(f"{target} is no Greenloop export")
-        if version > SCHEMA:
-            raise ExportError(
-                f"{target} was written by a newer Greenloop (schema {version} > {SCHEMA}): upgrade"
-            )
-        return Saved.model_validate_json(texts["program.json"]), Manifest.model_validate(raw)
+        raw_manifest, raw_program = up_to_date(raw_manifest, raw_program, str(target))
+        return Saved.model_validate(raw_program), Manifest.model_validate(raw_manifest)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise ExportError(f"{target} is damaged: {where}: {first['msg']}") from error
-    except (OSError, ValueError, KeyError, RecursionError) as error:
-        raise ExportError(f"{target} cannot be read: {error}") from error
+    except (AttributeError, RecursionError, TypeError, ValueError) as error:
+        raise ExportError(f"{target} is damaged: {error}") from error
 
 
-def _read(path: Path) -> str:
-    if path.stat().st_size > _MOST_BYTES:
-        raise ExportError(f"{path} is larger than any export")
-    return path.read_text(encoding="utf-8")
+def _built(saved: Saved, program: dspy.Module | None, folder: str | os.PathLike[str]) -> dspy.Module:
+    if saved.blueprint is not None:
+        return build(saved.blueprint)
+    if program is None:
+        raise ExportError(
+            f"{folder} holds the class {saved.class_name}: pass load(folder, program=YourClass())"
+        )
+    if class_name(program).split(":")[-1] != saved.class_name.split(":")[-1]:
+        raise ExportError(f"{folder} holds the class {saved.class_name}, not {class_name(program)}")
+    if saved.source_sha256 and source_hash(program) not in (None, saved.source_sha256):
+        raise ExportError(
+            f"the source of {saved.class_name} changed since the export: its settings and evidence may not hold;"
+            " restore it or export again"
+        )
+    return program.deepcopy()
 
 
-def is_replaceable(target: Path) -> bool:
-    """Whether an export may be written there: an empty folder, or an earlier export."""
-    if not target.is_dir():
-        return False
-    names = {p.name for p in target.iterdir()}
-    return not names or (names <= {*_FILES, _SUMS} and "manifest.json" in names)
+def _check_prompts(program: dspy.Module, prompts: dict[str, Any]) -> None:
+    """Refuse what no export writes: DSPy would set any attribute of a predictor that stands there."""
+    for path, predictor in program.named_predictors():
+        state: Any = prompts.get(path)
+        if not isinstance(state, dict):
+            raise ValueError(f"the prompts of {path} are missing")
+        known = {*predictor.dump_state(json_mode=True), "fields"}
+        if extra := sorted(set(cast("dict[str, Any]", state)) - known):
+            raise ValueError(f"the prompts of {path} hold {extra[0]!r}")
+        if cast("dict[str, Any]", state).get("lm") is not None:
+            raise ValueError(f"the prompts of {path} name a language model")
 
 
-def _write(target: Path, texts: dict[str, str]) -> None:
-    """Write all files beside the target, then put them in its place."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        try:
-            for name, text in texts.items():
-                (fresh / name).write_text(text, encoding="utf-8")
-            fresh.chmod(0o755)
-            if target.exists():
-                shutil.rmtree(target)
-            fresh.rename(target)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-    except OSError as error:
-        raise ExportError(f"{target} cannot be written: {error}") from error
-
-
-def _models(program: dspy.Module, evidence: Evidence | None) -> dict[str, str]:
-    """Names of the models in the program's settings, with the digests that the evidence's runs saw."""
-    seen: dict[str, str] = {}
-    if evidence is not None and evidence.confirmed is not None:
-        seen.update(evidence.confirmed.models)
-    for finalist in evidence.finalists if evidence else ():
-        seen.update(finalist.figure.models)
-    named = {
-        str(to_plain(s.value))
-        for path, s in settings(program).items()
-        if path.split(".")[-1] == "model" and s.value
-    }
-    return {name: seen.get(name, "") for name in sorted(named)}
-
-
-def _card(saved: Saved, manifest: Manifest) -> str:
-    """A readable page about the program."""
-    values = [f"| {path} | `{json.dumps(state['value'])}` |" for path, state in saved.settings.items()]
-    evidence = (
-        str(manifest.evidence) if manifest.evidence else "none: the program was exported without tuning"
+def _manifest(program: dspy.Module, saved: Saved) -> Manifest:
+    evidence = cast("Evidence | None", getattr(program, "evidence", None))
+    parts = dict(_modules(program))
+    own = {path: _own_settings(module) for path, module in parts.items()}
+    asking = {path: values for path, values in own.items() if "model" in values}
+    return Manifest(
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        program=saved.class_name,
+        models=recorded(program, evidence),
+        sampling={
+            path: {k: v for k, v in values.items() if k in _SAMPLING} for path, values in asking.items()
+        },
+        limits={path: own[path]["limits"] for path, module in parts.items() if isinstance(module, Execute)},
+        stop_rule={
+            _join(path, key): value
+            for path, values in own.items()
+            if path not in asking and not isinstance(parts[path], Execute)
+            for key, value in values.items()
+        },
+        prompts={
+            path: hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+            for path, state in saved.prompts.items()
+        },
+        seed=evidence.seed if evidence else None,
+        data={name: DataEntry.of(tasks) for name, tasks in evidence.tasks.items()} if evidence else {},
+        evidence=evidence,
+        versions=versions(),
     )
-    models = [f"- {name}: digest {digest or 'not recorded'}" for name, digest in manifest.models.items()]
-    own = "" if saved.blueprint else ", program=YourClass()"
-    return "\n".join(
-        [
-            f"# A Greenloop program: {saved.class_name.split(':')[-1]}",
-            "",
-            "```python",
-            "import greenloop as gl",
-            f'program = gl.load("this/folder"{own})',
-            "```",
-            "",
-            "## Evidence",
-            "",
-            "```text",
-            evidence,
-            "```",
-            "",
-            "## Settings",
-            "",
-            "| setting | value |",
-            "|---|---|",
-            *values,
-            "",
-            "## Models",
-            "",
-            *(models or ["- none named: the program follows dspy.configure(lm=…)"]),
-            "",
-            f"Exported {manifest.created} with "
-            + ", ".join(f"{k} {v}" for k, v in manifest.versions.items())
-            + ".",
-            "",
-        ]
-    )
+
+
+def _modules(program: dspy.Module) -> Iterator[tuple[str, dspy.Module]]:
+    """Every module of the program by its path, predictors left out."""
+    for path, module in program.named_sub_modules():
+        if isinstance(module, dspy.Module) and not isinstance(module, dspy.Predict):
+            yield path.removeprefix("self").removeprefix("."), module
+
+
+def _own_settings(module: dspy.Module) -> dict[str, Any]:
+    return {key: to_plain(s.value) for key, s in vars(module).items() if isinstance(s, Setting)}
+
+
+def _json(data: Saved | Manifest) -> str:
+    """JSON without NaN, which other readers of JSON refuse."""
+    text = json.dumps(data.model_dump(mode="json"), indent=2, allow_nan=False, ensure_ascii=False)
+    return text + "\n"
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key

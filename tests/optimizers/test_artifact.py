@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 import shutil
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import dspy
 import greenloop as gl
 import pytest
 from greenloop.errors import ExportError
+from greenloop.optimizers.artifact import read
+from greenloop.runtime.backends.embedded import embedded_model_path
+from greenloop.testing import ScriptedModel
+from greenloop.testing.ollama_stand_in import OllamaStandIn
 
 
 def sample() -> gl.GenerateExecuteRefine:
@@ -38,7 +45,7 @@ def test_a_program_comes_back_as_it_was(tmp_path: Path) -> None:
         "manifest.json",
         "program.json",
     ]
-    loaded = gl.load(folder)
+    loaded = gl.load(folder, check_models=False)
     assert loaded.generate.model.value == "ollama:x"
     assert loaded.generate.temperature is loaded.refine.temperature
     assert loaded.generate.temperature.value == 0.75
@@ -105,6 +112,40 @@ def edit(folder: Path, name: str, change) -> None:
     resum(folder)
 
 
+class Bomb:
+    """Unpickled, it makes a folder named "owned"."""
+
+    def __reduce__(self):
+        return (os.mkdir, ("owned",))
+
+
+def text(folder: Path, name: str, change) -> None:
+    """Change a file's text, and make the sums fit."""
+    path = folder / name
+    path.write_bytes(change(path.read_bytes()))
+    resum(folder)
+
+
+def sums(folder: Path, change) -> None:
+    path = folder / "SHA256SUMS"
+    path.write_text(change(path.read_text()))
+
+
+def as_link(folder: Path, name: str) -> None:
+    (folder / name).rename(folder.parent / name)
+    (folder / name).symlink_to(folder.parent / name)
+
+
+def as_pipe(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+
+
+def huge(folder: Path, name: str) -> None:
+    with (folder / name).open("r+b") as file:
+        file.truncate(10**12)  # a hole: it takes no room on the disk
+
+
 BAD = {
     "not a folder": (lambda f: shutil.rmtree(f), "no folder"),
     "a file is missing": (lambda f: (f / "program.json").unlink(), "program.json is missing"),
@@ -112,17 +153,44 @@ BAD = {
         lambda f: (f / "program.json").write_text((f / "program.json").read_text().replace("0.75", "0.5")),
         "edited",
     ),
+    "an edited card": (lambda f: (f / "README.md").write_text("better than everything"), "edited"),
     "truncated": (
         lambda f: (f / "manifest.json").write_bytes((f / "manifest.json").read_bytes()[:50]),
         "edited",
     ),
-    "truncated and summed again": (
-        lambda f: ((f / "manifest.json").write_bytes((f / "manifest.json").read_bytes()[:50]), resum(f)),
-        "cannot be read",
+    "truncated and summed again": (lambda f: text(f, "manifest.json", lambda b: b[:50]), "cannot be read"),
+    "empty": (lambda f: text(f, "program.json", lambda b: b""), "cannot be read"),
+    "sums of one file only": (lambda f: sums(f, lambda s: s.splitlines()[0] + "\n"), "must name"),
+    "one file summed three times": (lambda f: sums(f, lambda s: 3 * (s.splitlines()[0] + "\n")), "must name"),
+    "a sum of a file elsewhere": (
+        lambda f: sums(f, lambda s: s.replace("README.md", "../README.md")),
+        "must name",
     ),
     "a newer schema": (lambda f: edit(f, "manifest.json", lambda d: d.update(schema_version=99)), "newer"),
+    "a schema before the first": (
+        lambda f: edit(f, "manifest.json", lambda d: d.update(schema_version=0)),
+        "no longer reads",
+    ),
+    "no number as a schema": (
+        lambda f: edit(f, "manifest.json", lambda d: d.update(schema_version=True)),
+        "no Greenloop export",
+    ),
     "another kind": (lambda f: edit(f, "manifest.json", lambda d: d.update(kind="x")), "no Greenloop export"),
+    "a list for an object": (lambda f: text(f, "manifest.json", lambda b: b"[" + b + b"]"), "no JSON object"),
     "an unknown field": (lambda f: edit(f, "manifest.json", lambda d: d.update(hook="os.system")), "damaged"),
+    "a key twice": (
+        lambda f: text(f, "program.json", lambda b: b.replace(b"{", b'{"class_name": "x", ', 1)),
+        "twice",
+    ),
+    "NaN": (lambda f: text(f, "program.json", lambda b: b.replace(b"0.75", b"NaN")), "no JSON number"),
+    "a number without end": (
+        lambda f: text(f, "program.json", lambda b: b.replace(b"0.75", b"1e999")),
+        "no JSON number",
+    ),
+    "very deep": (
+        lambda f: text(f, "program.json", lambda b: b'{"a": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"),
+        "cannot be read",
+    ),
     "an unknown module": (
         lambda f: edit(f, "program.json", lambda d: d["blueprint"].update(module="os.system")),
         "unknown module",
@@ -141,8 +209,40 @@ BAD = {
         ),
         "cannot be built",
     ),
-    "a pickle inside": (lambda f: (f / "program.pkl").write_bytes(pickle.dumps(1)), "program.pkl"),
-    "not UTF-8": (lambda f: (f / "README.md").write_bytes(b"\xff\xfe"), "cannot be read"),
+    "a setting of another type": (
+        lambda f: edit(f, "program.json", lambda d: d["settings"].update(max_iterations=[3])),
+        "damaged",
+    ),
+    "a predictor's method replaced": (
+        lambda f: edit(f, "program.json", lambda d: d["prompts"]["generate.predict"].update(forward="x")),
+        "'forward'",
+    ),
+    "a language model in the prompts": (
+        lambda f: edit(
+            f, "program.json", lambda d: d["prompts"]["generate.predict"].update(lm={"class": "os.system"})
+        ),
+        "language model",
+    ),
+    "an unknown option of a model": (
+        lambda f: edit(
+            f,
+            "program.json",
+            lambda d: d.update(model_refs={"generate.model": {"ollama:x": {"name": "x", "options": 3}}}),
+        ),
+        "damaged",
+    ),
+    "a pickle inside": (lambda f: (f / "program.pkl").write_bytes(pickle.dumps(Bomb())), "program.pkl"),
+    "a pickle for JSON": (
+        lambda f: text(f, "program.json", lambda b: pickle.dumps(Bomb(), protocol=0)),
+        "cannot be read",
+    ),
+    "code inside": (lambda f: (f / "__init__.py").write_text("import os; os.mkdir('owned')"), "__init__.py"),
+    "a folder inside": (lambda f: (f / "more").mkdir(), "more"),
+    "a name with a path": (lambda f: (f / "..\\evil").write_text("x"), "no export writes"),
+    "a link": (lambda f: as_link(f, "program.json"), "no plain file"),
+    "a pipe": (lambda f: as_pipe(f, "program.json"), "no plain file"),
+    "a huge file": (lambda f: huge(f, "program.json"), "larger than any export"),
+    "not UTF-8": (lambda f: text(f, "README.md", lambda b: b"\xff\xfe"), "cannot be read"),
 }
 
 
@@ -162,3 +262,191 @@ def test_a_folder_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ExportError):
         gl.export(sample(), blocker / "best")
     assert list(tmp_path.iterdir()) == [blocker]
+
+
+def test_no_bad_folder_runs_code(tmp_path: Path) -> None:
+    """All of them are loaded in one process that tells of every import, compilation, unpickling and command."""
+    for number, (harm, _) in enumerate(BAD.values()):
+        harm(gl.export(sample(), tmp_path / f"bad{number}" / "best"))
+    good = gl.export(sample(), tmp_path / "good")
+    code = f"""
+import sys, warnings
+import greenloop as gl
+from greenloop.errors import ExportError
+from greenloop.optimizers.artifact import read
+from greenloop.runtime.backends.embedded import embedded_model_path
+from greenloop.testing import ScriptedModel
+from greenloop.testing.ollama_stand_in import OllamaStandIn
+warnings.simplefilter("ignore")
+gl.load({str(good)!r})
+seen = []
+watched = ("exec", "compile", "import", "pickle.find_class", "os.system", "os.exec", "os.mkdir", "subprocess.Popen")
+sys.addaudithook(lambda event, arguments: seen.append((event, arguments)) if event in watched else None)
+refused = 0
+for number in range({len(BAD)}):
+    try:
+        gl.load({str(tmp_path)!r} + f"/bad{{number}}/best")
+    except ExportError:
+        refused += 1
+print(refused, [s for s in seen if s[0] != "import" or s[1][0] not in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.strip() == f"{len(BAD)} []"
+    assert not list(tmp_path.rglob("owned"))
+
+
+def test_a_folder_of_an_older_schema_is_brought_up_to_date() -> None:
+    folder = Path(__file__).parent / "exports" / "schema-1"
+    loaded = gl.load(folder, check_models=False)
+    assert loaded.generate.temperature.value == 0.625
+    assert loaded.max_iterations.value == 2
+    assert loaded.evidence.confirmed.rate == 0.5
+    _, manifest = read(folder)
+    assert manifest.schema_version == 2
+    assert manifest.models[1].digest.startswith("f72c60cabf62")
+    assert manifest.data["validation"].n == 1
+
+
+def test_the_manifest_says_what_the_program_is(tmp_path: Path) -> None:
+    program = sample()
+    program.generate.model.value = "embedded"
+    _, manifest = read(gl.export(program, tmp_path / "best"))
+    assert [m.name for m in manifest.models] == ["embedded"]
+    assert manifest.models[0].quantisation == "Q4_1"
+    assert len(manifest.models[0].digest) == 64
+    assert manifest.sampling["generate"] == {
+        "model": "embedded",
+        "temperature": 0.75,
+        "top_p": None,
+        "max_tokens": 512,
+    }
+    assert manifest.limits["execute"]["wall_s"] == 3
+    assert manifest.stop_rule == {"max_iterations": 3, "stop": "on_pass", "patience": 1, "keep": "best"}
+    assert set(manifest.prompts) == {"generate.predict", "refine.predict"}
+    assert manifest.versions["greenloop"]
+
+
+@pytest.fixture
+def ollama() -> Iterator[OllamaStandIn]:
+    server = OllamaStandIn()
+    server.start()
+    yield server
+    server.kill()
+
+
+def test_loading_says_which_model_is_missing_and_how_to_get_it(tmp_path: Path, ollama: OllamaStandIn) -> None:
+    ollama.create("here", embedded_model_path())
+    program = gl.GenerateExecuteRefine(
+        generate=gl.Generate(model=f"ollama:here@{ollama.url}"),
+        refine=gl.Refine(model=f"ollama:gone@{ollama.url}"),
+    )
+    folder = gl.export(program, tmp_path / "best")
+    with pytest.warns(UserWarning, match="`ollama pull gone`") as told:
+        gl.load(folder)
+    assert len(told) == 1
+    assert "| ollama pull gone |" in (folder / "README.md").read_text()
+    ollama.kill()
+    with pytest.warns(UserWarning, match="Ollama does not answer"):
+        gl.load(folder)
+
+
+def test_a_model_with_another_digest_is_named_with_both(tmp_path: Path, ollama: OllamaStandIn) -> None:
+    ollama.create("m", embedded_model_path())
+    exported = ollama.models["m:latest"]["digest"]
+    folder = gl.export(gl.Resample(generate=gl.Generate(model=f"ollama:m@{ollama.url}")), tmp_path / "best")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gl.load(folder)
+    ollama.create("m", embedded_model_path(), system="another prompt")
+    here = ollama.models["m:latest"]["digest"]
+    with pytest.warns(UserWarning, match=rf"digest {here[:12]}\).*digest {exported[:12]}\)"):
+        gl.load(folder)
+
+
+def test_a_gguf_file_that_lies_elsewhere_is_missed_and_can_be_named(tmp_path: Path) -> None:
+    file = tmp_path / "m.gguf"
+    shutil.copy(embedded_model_path(), file)
+    model = gl.language_model(f"gguf:{file}", num_ctx=2048)
+    folder = gl.export(gl.Resample(generate=gl.Generate(model=model)), tmp_path / "best")
+    assert gl.load(folder).generate.model.value.spec.options.num_ctx == 2048
+    moved = file.rename(tmp_path / "other.gguf")
+    with pytest.warns(UserWarning, match=r"there is no file .*exported with digest [0-9a-f]{12}, Q4_1"):
+        gl.load(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = gl.load(folder, models={f"gguf:{file}": f"gguf:{moved}"})
+    assert loaded.generate.model.value == f"gguf:{moved}"
+    with pytest.raises(ExportError, match="the program's models are"):
+        gl.load(folder, models={"embedded": "gguf:x"})
+
+
+def test_a_language_model_object_has_to_be_given_again(tmp_path: Path) -> None:
+    script = ScriptedModel(["def f(): pass"])
+    folder = gl.export(gl.Resample(generate=gl.Generate(model=script)), tmp_path / "best")
+    with pytest.warns(UserWarning, match="was a language model object"):
+        gl.load(folder)
+    loaded = gl.load(folder, models={"simulated/script": script})
+    assert loaded.generate.model.value is script
+
+
+class Part(dspy.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.depth = gl.Int(0, 3)
+
+
+class Whole(dspy.Module):
+    def __init__(self, part: dspy.Module) -> None:
+        super().__init__()
+        self.part = part
+
+
+def test_a_changed_part_of_ones_own_program_is_noticed(tmp_path: Path) -> None:
+    folder = gl.export(Whole(Part()), tmp_path / "own")
+    assert gl.load(folder, program=Whole(Part())).part.depth.value == 0
+
+    class Part2(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.depth = gl.Int(0, 3)  # the same settings, another class
+
+    with pytest.raises(ExportError, match="changed since the export"):
+        gl.load(folder, program=Whole(Part2()))
+
+
+def test_the_lines_of_the_card_work(tmp_path: Path) -> None:
+    program = sample()
+    program.generate.model.value = "embedded"
+    card = (gl.export(program, tmp_path / "best") / "README.md").read_text()
+    lines = card.split("```python\n")[1].split("```")[0]
+    assert len(lines.splitlines()) == 2
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "error::UserWarning",
+            "-c",
+            lines + "print(program.generate.temperature.value)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert done.stdout.strip() == "0.75"
+    assert "$ greenloop run best --task 'what to write'" in card
+    assert "| embedded | Q4_1 |" in card
+
+
+@pytest.mark.slow
+@pytest.mark.embedded
+def test_the_command_of_the_card_works(tmp_path: Path) -> None:
+    program = gl.Resample(generate=gl.Generate(model="embedded", max_tokens=64), samples=1)
+    gl.export(program, tmp_path / "best")
+    command = [sys.executable, "-m", "greenloop", "run", "best", "--task", "Write add(a, b).", "--json"]
+    done = subprocess.run(
+        [*command, "--store", "sqlite:///run.db"], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert json.loads(done.stdout)["model_calls"] == 1
