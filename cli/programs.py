@@ -13,9 +13,11 @@ from ..modules.execute import Execute
 from ..modules.feedback import FEEDBACK_STYLES
 from ..modules.generate import Generate
 from ..modules.knobs import Choice, Float, Int
+from ..modules.paper import paper_refine, paper_resample, paper_single
 from ..modules.program import Program
-from ..modules.programs import GenerateExecuteRefine, Resample, single
+from ..modules.programs import GenerateExecuteRefine, Resample
 from ..modules.refine import Refine
+from ..runtime.execution import Limits
 
 PROGRAMS = {
     "single": "one draft, run once",
@@ -29,7 +31,9 @@ ProgramOption = Annotated[
 ]
 
 
-def named_program(name: str, model: str, *, calls: int = 4, max_tokens: int = 512) -> Program:
+def named_program(
+    name: str, model: str, *, calls: int = 4, max_tokens: int = 512, wall_s: float = 10
+) -> Program:
     """A ready-made program.
 
     Args:
@@ -37,23 +41,43 @@ def named_program(name: str, model: str, *, calls: int = 4, max_tokens: int = 51
         model: The model of every stage.
         calls: Most model calls of a task; "single" makes one.
         max_tokens: Most tokens of an answer.
+        wall_s: Seconds that a candidate may run with all its tests, of wall and of processor time.
 
     Raises:
         UsageError: There is no such program.
     """
+    execute = Execute(limits=Limits(wall_s=wall_s, cpu_s=wall_s))
     if name == "single":
-        return single(model=model, max_tokens=max_tokens)
+        return Resample(generate=Generate(model=model, max_tokens=max_tokens), execute=execute, samples=1)
     if name == "resample":
-        return Resample(generate=Generate(model=model, temperature=0.6, max_tokens=max_tokens), samples=calls)
+        drafts = Generate(model=model, temperature=0.6, max_tokens=max_tokens)
+        return Resample(generate=drafts, execute=execute, samples=calls)
     if name == "ger":
         return GenerateExecuteRefine(
             generate=Generate(model=model, max_tokens=max_tokens),
+            execute=execute,
             refine=Refine(model=model, max_tokens=max_tokens),
             max_iterations=calls - 1,
         )
+    raise _no_program(name)
+
+
+def paper_program(name: str, model: str) -> Program:
+    """A ready-made program in the set-up of *Feedback Over Form*: its prompts, temperatures, limits, the last code.
+
+    Raises:
+        UsageError: There is no such program.
+    """
+    made = {"single": paper_single, "resample": paper_resample, "ger": paper_refine}
+    if name not in made:
+        raise _no_program(name)
+    return made[name](model)
+
+
+def _no_program(name: str) -> UsageError:
     near = difflib.get_close_matches(name, PROGRAMS, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(f"there is no program {name!r}: {hint}programs are {', '.join(PROGRAMS)}")
+    return UsageError(f"there is no program {name!r}: {hint}programs are {', '.join(PROGRAMS)}")
 
 
 def tunable_program(models: Sequence[str], *, max_tokens: int = 512) -> GenerateExecuteRefine:

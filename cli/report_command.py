@@ -11,8 +11,8 @@ from rich.markup import escape
 
 from ..errors import UsageError
 from ..evals.experiments.result import ExperimentResult
+from ..evals.program_settings import program_settings
 from ..evals.report import ProgramRows, build_report, rows_from_store, write
-from ..evals.report.program_settings import program_settings
 from ..evals.report.writing import INLINE_ATTEMPTS
 from ..modules.blueprint import program_digest
 from ..optimizers.artifact import load

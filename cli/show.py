@@ -20,6 +20,7 @@ from ..runtime.attempt import Attempt, Trajectory
 from ..runtime.budget import Usage
 from .common import err, is_quiet, out
 
+PAPER = ", in the set-up of Feedback Over Form (not comparable with figures of another one)"
 _LINE_EVERY_S = 15.0
 
 
@@ -77,7 +78,8 @@ def figure_notes(figure: Figure, paid: Usage) -> str:
         f"{figure.n} tasks, {figure.replicates} replicate{'s' if figure.replicates > 1 else ''};"
         f" passed the visible tests but not the hidden ones: {false_green.count if false_green else 0}"
         f" of {false_green.green if false_green else 0}",
-        f"steering: {figure.steering}; sandbox: {figure.tier}; models: {models or 'none'}",
+        f"steering: {figure.steering}{PAPER if figure.paper_faithful else ''}; sandbox: {figure.tier};"
+        f" models: {models or 'none'}",
         f"no visible test: {figure.unverified}; answers cut at max_tokens: {figure.truncated}",
         f"calls, tokens and seconds as if run alone; paid now: {paid.calls} model calls, {paid.tokens:,} tokens",
     ]

@@ -20,7 +20,9 @@ class FalseGreen(BaseModel):
     Attributes:
         count: Runs that did.
         green: Runs that passed the tests that steered.
-        interval: Wilson interval of count / green; None where nothing was green.
+        interval: Wilson interval of count / green; None where nothing was green. It takes runs as independent: with
+            several replicates the runs of one task are alike (clustered by task), and then it is too short; read it as
+            a lower bound of the uncertainty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +53,7 @@ class Figure(BaseModel):
         truncated: Answers that were ended by `max_tokens`.
         false_green: See `FalseGreen`.
         simulated: A simulated model had a part in it: no figure of a real one.
+        paper_faithful: It ran in the set-up of *Feedback Over Form*; compare it only with figures that did.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,6 +75,7 @@ class Figure(BaseModel):
     truncated: int = 0
     false_green: FalseGreen | None = None
     simulated: bool = False
+    paper_faithful: bool = False
 
     @classmethod
     def from_outcomes(
@@ -88,6 +92,7 @@ class Figure(BaseModel):
         false_green: int = 0,
         green: int = 0,
         simulated: bool = False,
+        paper_faithful: bool = False,
     ) -> Figure:
         """The figure of a scoring.
 
@@ -103,6 +108,7 @@ class Figure(BaseModel):
             false_green: Runs that passed the steering tests and are not solved.
             green: Runs that passed the steering tests.
             simulated: A simulated model had a part in it.
+            paper_faithful: It ran in the paper's set-up.
         """
         from .statistics import clustered_interval, wilson
 
@@ -130,6 +136,7 @@ class Figure(BaseModel):
             truncated=truncated,
             false_green=FalseGreen(count=false_green, green=green, interval=shown),
             simulated=simulated,
+            paper_faithful=paper_faithful,
         )
 
     def line(self) -> str:
@@ -139,7 +146,9 @@ class Figure(BaseModel):
             f"{round(self.solved, 1):g}/{self.n} solved ({100 * self.rate:.0f} %, {100 * self.level:.0f} % interval"
             f" {100 * self.interval[0]:.0f}–{100 * self.interval[1]:.0f} %), {runs}, {self.model_calls:,} calls,"
             f" {self.tokens_in + self.tokens_out:,} tokens, {self.model_seconds:.0f} model s, {self.steering} steering,"
-            f" sandbox {self.tier}" + (", SIMULATED model" if self.simulated else "")
+            f" sandbox {self.tier}"
+            + (", the paper's set-up" if self.paper_faithful else "")
+            + (", SIMULATED model" if self.simulated else "")
         )
 
 

@@ -10,21 +10,24 @@ import contextvars
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dspy
 
 from ..errors import GreenloopError, ProgramError, TaskError
 from ..modules.blueprint import program_digest
+from ..modules.paper import paper_task
 from ..modules.stage import trajectory_of
 from ..runtime.attempt import Trajectory
 from ..runtime.budget import Usage
+from ..runtime.execution import Limits
 from ..runtime.problem import Steering
 from ..runtime.run import Session, current_session, use_run
 from ..runtime.task import Task
 from .check import check, solved
 from .figures import Figure
+from .program_settings import program_settings
 
 Metric = Callable[..., Any]
 """DSPy's convention: metric(example, pred, trace=None) → bool or number."""
@@ -41,6 +44,7 @@ class TaskScore:
         outcome: Outcome on all tests of the task.
         steering_outcome: Outcome on the tests that steered, of the code that was returned.
         trajectory: The attempts.
+        by_model: Model to as-if compute of its calls.
     """
 
     task_id: str
@@ -49,6 +53,7 @@ class TaskScore:
     outcome: str
     steering_outcome: str
     trajectory: Trajectory
+    by_model: dict[str, Usage] = field(default_factory=dict[str, Usage])
 
     @property
     def usage(self) -> Usage:
@@ -72,6 +77,10 @@ class Scores:
         models: Name to digest of every model that was called.
         items: The scores, by task and replicate.
         simulated: A simulated model had a part in it.
+        paper_faithful: It ran in the paper's set-up.
+        seed: Seed of the session; None where it is not known.
+        settings: What the program was set to, see `program_settings`.
+        task_digests: Task to its content hash.
     """
 
     program: str
@@ -80,6 +89,10 @@ class Scores:
     models: dict[str, str]
     items: tuple[TaskScore, ...]
     simulated: bool = False
+    paper_faithful: bool = False
+    seed: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    task_digests: dict[str, str] = field(default_factory=dict[str, str])
 
     def by_task(self) -> dict[str, list[float]]:
         """Task to its scores over replicates."""
@@ -112,11 +125,17 @@ class Scores:
             false_green=sum(i.false_green for i in self.items),
             green=sum(i.steering_outcome == "passed" for i in self.items),
             simulated=self.simulated,
+            paper_faithful=self.paper_faithful,
         )
 
     def merged(self, other: Scores) -> Scores:
         """These scores and more replicates of the same program."""
-        return replace(self, items=self.items + other.items, models={**self.models, **other.models})
+        return replace(
+            self,
+            items=self.items + other.items,
+            models={**self.models, **other.models},
+            task_digests={**self.task_digests, **other.task_digests},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +168,9 @@ def score(
     replicates: int = 1,
     first_replicate: int = 0,
     oracle: bool = False,
+    paper_faithful: bool = False,
     metric: Metric = solved,
+    limits: Limits | None = None,
     concurrency: int = 4,
     executor: Executor | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -163,7 +184,11 @@ def score(
         replicates: How often each task is run, with other seeds.
         first_replicate: Number of the first replicate: other numbers are fresh draws.
         oracle: Let the hidden tests steer too, as the paper does; stamped on the figure.
+        paper_faithful: Pose the tasks as the harness of *Feedback Over Form* does (no preamble, oracle steering; see
+            `modules.paper.paper_task`); stamped on the figure. The paper's prompts and limits are those of the
+            programs of `modules.paper`.
         metric: DSPy metric; `gl.solved` counts tasks whose tests all pass.
+        limits: Bounds of the run that judges; those of `Execute` hold while a program steers itself.
         concurrency: Runs at once; the engine limits calls to what an endpoint serves.
         executor: Runs the work; threads of its own where none is given.
         on_progress: Called after each (task, replicate), from the calling thread.
@@ -181,8 +206,15 @@ def score(
     """
     _validate(tasks, replicates)
     session = current_session()
-    steering: Steering = "oracle" if oracle else "visible"
+    if paper_faithful:
+        tasks = [paper_task(task) for task in tasks]
+    steering: Steering = "oracle" if oracle or paper_faithful else "visible"
     digest = program_digest(program)
+    bounds = limits or Limits()
+    stated = program_settings(program, bounds)
+    if paper_faithful:
+        stated["paper faithful"] = True
+    how = Conditions(session, program, digest, steering, metric, bounds, stated)
     jobs = [(task, r) for r in range(first_replicate, first_replicate + replicates) for task in tasks]
     scores: list[TaskScore] = []
     models: dict[str, str] = {}
@@ -194,7 +226,7 @@ def score(
     queue = iter(jobs)
     pending: set[Future[tuple[TaskScore, dict[str, str]]]] = set()
     try:
-        pending |= _submit(pool, queue, concurrency, session, program, digest, steering, metric)
+        pending |= _submit(pool, queue, concurrency, how)
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
@@ -205,7 +237,7 @@ def score(
                     on_progress(_progress(scores, len(jobs), session, started))
             if stop_early is not None and stop_early(scores):
                 break
-            pending |= _submit(pool, queue, len(done), session, program, digest, steering, metric)
+            pending |= _submit(pool, queue, len(done), how)
     finally:
         for future in pending:
             future.cancel()
@@ -214,28 +246,55 @@ def score(
     order = {(task.task_id, r): i for i, (task, r) in enumerate(jobs)}
     scores.sort(key=lambda s: order[s.task_id, s.replicate])
     simulated = any(name.startswith("simulated") for name in models)
-    return Scores(digest, steering, session.sandbox.tier, models, tuple(scores), simulated)
+    return Scores(
+        digest,
+        steering,
+        session.sandbox.tier,
+        models,
+        tuple(scores),
+        simulated,
+        paper_faithful,
+        session.seed,
+        stated,
+        {task.task_id: task.digest for task in tasks},
+    )
 
 
-def score_one(
-    session: Session,
-    program: dspy.Module,
-    digest: str,
-    task: Task,
-    replicate: int,
-    steering: Steering,
-    metric: Metric = solved,
-) -> tuple[TaskScore, dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What all (task, replicate) of a scoring share.
+
+    Attributes:
+        session: Where it runs.
+        program: The program.
+        digest: The program's content hash.
+        steering: Which tests steer.
+        metric: DSPy metric.
+        limits: Bounds of the run that judges.
+        settings: What the ledger states of how it was run, see `program_settings`.
+    """
+
+    session: Session
+    program: dspy.Module
+    digest: str
+    steering: Steering
+    metric: Metric = solved
+    limits: Limits = field(default_factory=Limits)
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def score_one(how: Conditions, task: Task, replicate: int) -> tuple[TaskScore, dict[str, str]]:
     """Run one program on one task once, judge the result on all tests, and write the ledger.
 
     Returns:
         The score, and name to digest of the models that were called.
     """
+    session, steering = how.session, how.steering
     problem = task.problem_for(steering)
     run = session.open_run(problem.digest, replicate, task.task_id)
     with use_run(run):
         try:
-            prediction = program(problem=problem)
+            prediction = how.program(problem=problem)
         except GreenloopError:
             raise
         except Exception as error:
@@ -248,15 +307,18 @@ def score_one(
                 f"the program returned no code for task {task.task_id}: return dspy.Prediction(code=…)"
             )
         trajectory = trajectory_of(run, code)
-        verdict = check(task, code, tests="all")
-        value = float(metric(task, prediction))
+        verdict = check(task, code, tests="all", limits=how.limits)
+        value = float(verdict.passed if how.metric is solved else how.metric(task, prediction))
     chosen = trajectory.best
     steered = chosen.execution.outcome if chosen and chosen.execution else "unverified"
-    item = TaskScore(task.task_id, replicate, value, verdict.outcome, steered, trajectory)
+    by_model: dict[str, Usage] = {}
+    for call in run.calls:
+        by_model[call.model] = by_model.get(call.model, Usage()) + call.usage
+    item = TaskScore(task.task_id, replicate, value, verdict.outcome, steered, trajectory, by_model)
     models = {call.model: call.digest for call in run.calls}
     session.store.record_run(
         {
-            "program": digest,
+            "program": how.digest,
             "task_id": task.task_id,
             "task_digest": task.digest,
             "replicate": replicate,
@@ -269,6 +331,7 @@ def score_one(
             "verdict": verdict.to_json(),
             "usage": trajectory.usage.to_json(),
             "models": models,
+            "settings": how.settings,
         },
         [attempt.to_json() for attempt in trajectory.attempts],
     )
@@ -276,14 +339,7 @@ def score_one(
 
 
 def _submit(
-    pool: Executor,
-    queue: Iterator[tuple[Task, int]],
-    count: int,
-    session: Session,
-    program: dspy.Module,
-    digest: str,
-    steering: Steering,
-    metric: Metric,
+    pool: Executor, queue: Iterator[tuple[Task, int]], count: int, how: Conditions
 ) -> set[Future[tuple[TaskScore, dict[str, str]]]]:
     """Hand the next `count` jobs to the pool, each in a copy of this context (DSPy's settings travel along)."""
     submitted: set[Future[tuple[TaskScore, dict[str, str]]]] = set()
@@ -292,7 +348,7 @@ def _submit(
         if job is None:
             break
         context = contextvars.copy_context()
-        submitted.add(pool.submit(context.run, score_one, session, program, digest, *job, steering, metric))
+        submitted.add(pool.submit(context.run, score_one, how, *job))
     return submitted
 
 

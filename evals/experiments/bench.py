@@ -127,6 +127,7 @@ class Bench:
             green=green,
             false_green=false_green,
             simulated=like.simulated,
+            paper_faithful=like.paper_faithful,
         )
         self.figures[name] = figure
         self._outcomes[name] = outcomes
@@ -259,6 +260,7 @@ class Bench:
                 replicates=self.config.replicates,
                 first_replicate=first_replicate,
                 oracle=self.config.steered_by_oracle,
+                paper_faithful=self.config.paper_faithful,
                 concurrency=self.config.concurrency,
                 on_progress=tell,
             )

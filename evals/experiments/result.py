@@ -89,6 +89,20 @@ class Curve(BaseModel):
     points: tuple[tuple[float, float, float | None, float | None], ...]
 
 
+class Drawing(BaseModel):
+    """A drawing in a report; it is shown as an image, so nothing in it can run.
+
+    Attributes:
+        title: What it shows.
+        svg: SVG text.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    svg: str
+
+
 class ExperimentResult(BaseModel):
     """What an experiment found.
 
@@ -105,6 +119,7 @@ class ExperimentResult(BaseModel):
         tables: Further tables.
         curves: Lines for plots.
         notes: What the figures must be read with.
+        drawings: Drawings, shown in HTML only.
         simulated: A simulated model had a part in it.
         paper_faithful: It ran in the paper's set-up.
     """
@@ -123,6 +138,7 @@ class ExperimentResult(BaseModel):
     tables: tuple[Table, ...] = ()
     curves: tuple[Curve, ...] = ()
     notes: tuple[str, ...] = ()
+    drawings: tuple[Drawing, ...] = ()
     simulated: bool = False
     paper_faithful: bool = False
 
@@ -195,7 +211,7 @@ def _figures(figures: Mapping[str, Figure]) -> str:
             f.tokens_out,
             f"{f.model_seconds:.0f}",
             _false_green(f),
-            f.steering,
+            f.steering + (", the paper's set-up" if f.paper_faithful else ""),
             f.tier + (", simulated" if f.simulated else ""),
         )
         for name, f in figures.items()

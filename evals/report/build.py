@@ -112,6 +112,7 @@ def _program(
         false_green=sum(row.false_green for row in rows.rows),
         green=sum(row.steering_outcome == "passed" for row in rows.rows),
         simulated=rows.simulated,
+        paper_faithful=rows.paper_faithful,
     )
     return ProgramReport(
         name=rows.name,
@@ -133,12 +134,14 @@ def _settings(
     rows: ProgramRows, given: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """All that the program was run with; what nobody knows is said to be unknown."""
+    given = {**rows.settings, **given}
+    told: Mapping[str, Mapping[str, Any]] = given.get("models") or {}
     sampling = [
         {"stage": stage, "model": model, "attempts": count, **json.loads(text)}
         for (stage, model, text), count in sorted(rows.sampling.items())
     ]
     known = {
-        name: {"digest": digest or NOT_RECORDED, **models.get(name, {})}
+        name: {"digest": digest or NOT_RECORDED, **told.get(name, {}), **models.get(name, {})}
         for name, digest in rows.models.items()
     }
     for card in known.values():
@@ -160,7 +163,7 @@ def _settings(
         "replicates": sorted({row.replicate for row in rows.rows}),
         "limits": given.get("limits", NOT_RECORDED),
         "stop rule": given.get("stop rule", NOT_RECORDED),
-        **{key: value for key, value in given.items() if key not in ("limits", "stop rule")},
+        **{key: value for key, value in given.items() if key not in ("limits", "stop rule", "models")},
     }
 
 
@@ -265,6 +268,11 @@ def _notes(rows: Sequence[ProgramRows]) -> list[str]:
     if any(p.steering == "oracle" for p in rows):
         notes.append(
             "Oracle steering: the tests that score also steered. It says what a perfect test suite would give."
+        )
+    if faithful := [p.name for p in rows if p.paper_faithful]:
+        notes.append(
+            f'In the set-up of "Feedback Over Form" (no preamble, oracle steering, its prompts and limits, last'
+            f" code): {', '.join(faithful)}. Not comparable with figures of another set-up."
         )
     if len({p.tier for p in rows if p.tier}) > 1:
         notes.append("The programs were judged in different sandbox tiers.")

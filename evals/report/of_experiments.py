@@ -34,7 +34,9 @@ def report_of_experiments(results: Sequence[ExperimentResult], *, title: str = "
         for arm, found in result.scores.items():
             name = arm if len(results) == 1 else f"{result.experiment}: {arm}"
             scores[name] = found
-            settings[name] = {key.replace("_", " "): value for key, value in result.settings.items()}
+            stated = {key.replace("_", " "): value for key, value in result.settings.items()}
+            in_words = {"stop rule": stated["stop rule"]} if "stop rule" in stated else {}
+            settings[name] = {**in_words, **found.settings, f"experiment {result.experiment}": stated}
     return build_report(
         scores,
         title=title or (results[0].title if len(results) == 1 else "Experiments"),

@@ -78,6 +78,8 @@ class ProgramRows:
         rows: The runs.
         sampling: (stage, model, sampling as JSON) → attempts made so.
         task_digests: Task → digest, where known.
+        settings: What the program was set to, as its first run says, see `program_settings`.
+        paper_faithful: It ran in the paper's set-up.
     """
 
     name: str
@@ -89,6 +91,8 @@ class ProgramRows:
     rows: list[Row] = field(default_factory=list[Row])
     sampling: Counter[tuple[str, str, str]] = field(default_factory=Counter[tuple[str, str, str]])
     task_digests: dict[str, str] = field(default_factory=dict[str, str])
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    paper_faithful: bool = False
 
     def add(self, run: Mapping[str, Any], attempts: list[dict[str, Any]]) -> None:
         """Take a run in, as the ledger holds it."""
@@ -100,6 +104,8 @@ class ProgramRows:
                 key = (str(attempt.get("stage")), model, json.dumps(settings, sort_keys=True, default=str))
                 self.sampling[key] += 1
                 self.models.setdefault(model, "")
+        self.settings = self.settings or dict(run.get("settings") or {})
+        self.paper_faithful = self.paper_faithful or bool(self.settings.get("paper faithful"))
         verdict = run.get("verdict") or {}
         self.tier = self.tier or str(verdict.get("tier") or "")
         self.simulated = self.simulated or any(name.startswith("simulated") for name in self.models)
@@ -147,11 +153,15 @@ def rows_from_scores(name: str, scores: Scores) -> ProgramRows:
         scores.tier,
         dict(scores.models),
         scores.simulated,
+        task_digests=dict(scores.task_digests),
+        settings=dict(scores.settings),
+        paper_faithful=scores.paper_faithful,
     )
     for item in scores.items:
         run = {
             "task_id": item.task_id,
             "replicate": item.replicate,
+            "seed": scores.seed,
             "score": item.score,
             "outcome": item.outcome,
             "steering_outcome": item.steering_outcome,

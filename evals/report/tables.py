@@ -132,7 +132,7 @@ def _figure(name: str, f: Figure, resampling: float | None) -> list[str]:
         f"{f.tokens_out:,}",
         f"{f.model_seconds:,.0f}",
         "–" if resampling is None else f"{100 * resampling:.1f} %",
-        f.steering,
+        f.steering + (", the paper's set-up" if f.paper_faithful else ""),
         f.tier or "–",
         str(f.truncated),
         str(f.unverified),

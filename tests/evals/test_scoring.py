@@ -8,6 +8,7 @@ import dspy
 import greenloop as gl
 import pytest
 from greenloop.errors import ModelUnavailable, ProgramError, TaskError
+from greenloop.modules.paper import paper_single
 from greenloop.testing import ScriptedModel
 
 TASKS = [
@@ -147,3 +148,40 @@ def test_check_runs_the_tests_it_is_asked_for() -> None:
         assert gl.check(TASKS[0], code, tests="hidden").outcome == "failed"
         assert gl.check(TASKS[0], "", tests="hidden").outcome == "no_code"
         assert gl.check(TASKS[0], "def f(x:", tests="hidden").outcome == "syntax_error"
+
+
+def test_the_ledger_holds_limits_stop_rule_and_what_the_model_is(tmp_path) -> None:
+    from greenloop.evals.report import build_report, rows_from_store
+
+    with gl.session(f"sqlite:///{tmp_path}/s.db", seed=7) as session:
+        limits = gl.Limits(wall_s=4, cpu_s=4)
+        gl.score(program(ScriptedModel(by_content)), TASKS[:2], limits=limits)
+        (made,) = build_report(rows_from_store(session.store)).programs
+    assert made.settings["limits"]["wall_s"] == 10
+    assert made.settings["scoring limits"]["wall_s"] == 4
+    assert made.settings["stop rule"]["stop"] == "on_pass"
+    assert made.settings["stop rule"]["max_iterations"] == 1
+    assert made.settings["session seeds"] == [7]
+    assert [card["quantisation"] for card in made.settings["models"].values()] == ["simulated"]
+    assert made.settings["digest of the tasks"] != "not recorded"
+
+
+def test_paper_faithful_drops_the_preamble_steers_by_all_tests_and_is_stamped(tmp_path) -> None:
+    task = gl.Task(
+        task_id="stub",
+        prompt="from typing import List\n\ndef f(x: List[int]) -> int:\n    '''Sum.'''\n",
+        entry_point="f",
+        preamble="from typing import List\n",
+        visible_tests=["assert f([1]) == 1"],
+        hidden_tests=["assert f([1, 2]) == 3"],
+    )
+    answer = "```python\ndef f(x: List[int]) -> int:\n    return sum(x)\n```"
+    with gl.session(f"sqlite:///{tmp_path}/s.db") as session:
+        faithful = gl.score(paper_single(ScriptedModel([answer])), [task], paper_faithful=True)
+        usual = gl.score(paper_single(ScriptedModel([answer])), [task])
+        rows = [row["settings"].get("paper faithful", False) for row in session.store.runs()]
+    assert (faithful.items[0].outcome, usual.items[0].outcome) == ("error", "passed")
+    assert faithful.steering == "oracle"
+    assert faithful.figure().paper_faithful
+    assert "the paper's set-up" in faithful.figure().line()
+    assert sorted(rows) == [False, True]

@@ -15,6 +15,7 @@ from greenloop.cli.main import main
 from greenloop.errors import UsageError
 from greenloop.evals.experiments.pool import ModelCard
 from greenloop.evals.experiments.result import Contrast, Curve, ExperimentResult, Table
+from greenloop.evals.program_settings import program_settings
 from greenloop.evals.report import (
     Report,
     build_report,
@@ -23,7 +24,6 @@ from greenloop.evals.report import (
     rows_from_store,
     write,
 )
-from greenloop.evals.report.program_settings import program_settings
 from greenloop.evals.scoring import Scores, TaskScore
 from greenloop.runtime.attempt import Attempt, Trajectory
 from greenloop.runtime.store import open_store
