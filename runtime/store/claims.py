@@ -13,10 +13,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import schema
 
@@ -72,7 +73,7 @@ class Claims:
                 return answer
             if (answer := answered()) is not None:
                 return answer
-            found = self._look(key)
+            found = self.look(key)
             if found != seen:
                 seen, since = found, time.monotonic()
             elif found and (time.monotonic() - since > STALE_S or is_dead(found[0])):
@@ -101,7 +102,8 @@ class Claims:
         """Stop the beat; claims still held go stale."""
         self._ended.set()
 
-    def _look(self, key: str) -> tuple[str, int] | None:
+    def look(self, key: str) -> tuple[str, int] | None:
+        """Owner and beat of the claim on `key`, if there is one."""
         table = schema.claims
         with self._writer.connect() as connection:
             query = select(table.c.owner, table.c.beat).where(table.c.key == key)
@@ -128,7 +130,8 @@ class Claims:
                 held = list(self._held)
             for start in range(0, len(held), 500):
                 mine = (table.c.owner == self.owner) & table.c.key.in_(held[start : start + 500])
-                with self._write_lock, self._writer.begin() as connection:
+                # A database that is away for a moment costs a beat, not the thread that beats.
+                with suppress(SQLAlchemyError), self._write_lock, self._writer.begin() as connection:
                     connection.execute(update(table).where(mine).values(beat=table.c.beat + 1))
 
 

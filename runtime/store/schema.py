@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-VERSION = 2
+VERSION = 3
 """Version of the schema: written into every database, checked on opening."""
 
 metadata = MetaData()
@@ -50,6 +50,14 @@ claims = Table(
     Column("key", String(64), primary_key=True),
     Column("owner", Text, nullable=False),
     Column("beat", Integer, nullable=False),
+)
+
+accounts = Table(
+    "greenloop_accounts",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("worker", String(40), primary_key=True),
+    Column("content", Text, nullable=False),
 )
 
 executions = Table(
@@ -133,4 +141,8 @@ def _from_1_to_2(connection: Connection) -> None:
         connection.execute(update(runs).where(runs.c.id == run_id).values(**known))
 
 
-_STEPS = {1: _from_1_to_2}
+def _from_2_to_3(connection: Connection) -> None:
+    """The table of accounts is new (and made by `create_all`)."""
+
+
+_STEPS = {1: _from_1_to_2, 2: _from_2_to_3}

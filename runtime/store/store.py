@@ -197,6 +197,11 @@ class Store:
                 connection.execute(insert(schema.attempts), rows)
         return True
 
+    @property
+    def claims(self) -> Claims | None:
+        """Claims on work that only one process may do at a time; None for a store in memory."""
+        return self._claims
+
     def runs(self, **filter: Any) -> Iterator[dict[str, Any]]:
         """The ledger's runs in the order in which they were written, each with its "attempts".
 

@@ -39,7 +39,7 @@ def test_an_older_schema_is_migrated_with_all_it_holds(tmp_path: Path) -> None:
         assert run["attempts"] == [{"code": "x"}]
         known = {"program": "p", "task_id": "t", "steering": "visible"}
         assert not store.record_run(known, []), "the migrated run keeps its identity"
-        assert stats(store).schema_version == 2
+        assert stats(store).schema_version == 3
         assert check(store) == []
     with open_store(f"sqlite:///{path}") as store:
         assert stats(store).answers == 1
