@@ -52,7 +52,7 @@ def test_a_newer_schema_is_refused_with_one_line(tmp_path: Path) -> None:
     connection.execute("UPDATE greenloop_about SET value = '99'")
     connection.commit()
     connection.close()
-    with pytest.raises(StoreError, match=r"newer Greenloop \(schema 99, this one knows 2\): upgrade"):
+    with pytest.raises(StoreError, match=r"newer Greenloop \(schema 99, this one knows 3\): upgrade"):
         open_store(f"sqlite:///{path}")
 
 
