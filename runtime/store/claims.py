@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import schema
@@ -85,13 +85,9 @@ class Claims:
     def release(self, key: str) -> None:
         """Give a claim up: its answer is stored, or there will be none."""
         self.forget(key)
-        with self._write_lock, self._writer.begin() as connection:
-            self.release_within(connection, key)
-
-    def release_within(self, connection: Connection, key: str) -> None:
-        """Give a claim up as part of the transaction that stores its answer."""
         table = schema.claims
-        connection.execute(delete(table).where(table.c.key == key, table.c.owner == self.owner))
+        with self._write_lock, self._writer.begin() as connection:
+            connection.execute(delete(table).where(table.c.key == key, table.c.owner == self.owner))
 
     def forget(self, key: str) -> None:
         """Let the claim's beat stop: whether it was released or not, it blocks nobody for long."""

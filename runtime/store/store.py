@@ -12,18 +12,16 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, insert, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL
 
 from ...errors import StoreError
 from . import schema
 from .claims import Claims
 from .connection import Reading, connect, guarded, in_memory, parse_url, prepare, shown, store_errors, writing
+from .ledger import Ledger
+from .quick import Quick
 from .single_flight import SingleFlight
-
-_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,9 @@ class Store:
         self.write_lock: AbstractContextManager[Any] = threading.RLock() if sqlite else nullcontext()
         private = in_memory(url)
         self._read_lock: AbstractContextManager[Any] = self.write_lock if private else nullcontext()
-        self._claims = None if private else Claims(self.writer, self._insert_first, self.write_lock)
+        self._quick = Quick(engine, self._read_lock, self.write_lock)
+        self._ledger = Ledger(self.writer, self.write_lock, self.reading, self.parsed)
+        self._claims = None if private else self._claims_of_this_process()
 
     def __repr__(self) -> str:
         return f"Store({shown(self.parsed_url)!r})"
@@ -85,7 +85,10 @@ class Store:
         if self._claims is not None:
             self.engine.dispose(close=False)
             self._flight = SingleFlight()
-            self._claims = Claims(self.writer, self._insert_first, self.write_lock)
+            self._claims = self._claims_of_this_process()
+
+    def _claims_of_this_process(self) -> Claims:
+        return Claims(self.writer, self._quick.insert_first, self.write_lock)
 
     def first_answer(
         self, key: str, compute: Callable[[], dict[str, Any]], label: str = ""
@@ -128,23 +131,16 @@ class Store:
     @guarded
     def answer(self, key: str) -> StoredAnswer | None:
         """The answer stored under `key`, if any."""
-        table = schema.answers
-        with self.reading() as connection:
-            row = connection.execute(
-                select(table.c.content, table.c.made_at).where(table.c.key == key)
-            ).first()
+        row = self._quick.get(schema.answers, key)
         return StoredAnswer(key, self.parsed(row[0]), row[1]) if row else None
 
     @guarded
     def _keep(self, made: StoredAnswer, label: str) -> StoredAnswer:
         """Store an answer unless there is one by now, and give its claim up; the answer that is stored."""
         row = {"key": made.key, "made_at": made.made_at, "content": schema.dump(made.content), "label": label}
-        statement = self._first(schema.answers, row).returning(schema.answers.c.key)
+        owner = self._claims.owner if self._claims is not None else None
         try:
-            with self.write_lock, self.writer.begin() as connection:
-                kept = connection.execute(statement).first() is not None
-                if self._claims is not None:
-                    self._claims.release_within(connection, made.key)
+            kept = self._quick.insert_first(schema.answers, row, release=owner)
         finally:
             if self._claims is not None:
                 self._claims.forget(made.key)
@@ -153,16 +149,14 @@ class Store:
     @guarded
     def execution(self, key: str) -> dict[str, Any] | None:
         """What was stored for an execution, if anything."""
-        table = schema.executions
-        with self.reading() as connection:
-            row = connection.execute(select(table.c.content).where(table.c.key == key)).first()
+        row = self._quick.get(schema.executions, key)
         return self.parsed(row[0]) if row else None
 
     @guarded
     def put_execution(self, key: str, execution: dict[str, Any]) -> None:
         """Store an execution; a second one under the same key is dropped."""
         row = {"key": key, "made_at": time.time(), "content": schema.dump(execution)}
-        self._insert_first(schema.executions, row)
+        self._quick.insert_first(schema.executions, row)
 
     @guarded
     def record_run(self, row: dict[str, Any], attempts: list[dict[str, Any]]) -> bool:
@@ -179,23 +173,7 @@ class Store:
         Raises:
             StoreError: The database cannot be written.
         """
-        values = {name: row.get(name, empty) for name, empty in schema.RUN_COLUMNS.items()}
-        values |= {
-            "identity": schema.run_identity(row),
-            "made_at": time.time(),
-            "content": schema.dump(row),
-        }
-        with self.write_lock, self.writer.begin() as connection:
-            insertion = self._first(schema.runs, values).returning(schema.runs.c.id)
-            run_id = connection.execute(insertion).scalar()
-            if run_id is None:
-                return False
-            rows = [
-                {"run_id": run_id, "number": n, "content": schema.dump(a)} for n, a in enumerate(attempts)
-            ]
-            if rows:
-                connection.execute(insert(schema.attempts), rows)
-        return True
+        return self._ledger.record(row, attempts)
 
     @property
     def claims(self) -> Claims | None:
@@ -211,28 +189,8 @@ class Store:
         Yields:
             What `record_run` was given, with "attempts" added. Pages are read as they are needed.
         """
-        table = schema.runs
-        query = select(table.c.id, table.c.content).order_by(table.c.id).limit(_PAGE)
-        rest: dict[str, Any] = {}
-        for name, value in filter.items():
-            if name not in schema.RUN_COLUMNS:
-                rest[name] = value
-            elif isinstance(value, (list, tuple)):
-                query = query.where(table.c[name].in_(value))
-            else:
-                query = query.where(table.c[name] == value)
-        last = 0
-        while True:
-            with store_errors(self.parsed_url), self.reading() as connection:
-                page = connection.execute(query.where(table.c.id > last)).all()
-                attempts = self._attempts(connection, [run_id for run_id, _ in page])
-            for run_id, content in page:
-                last = run_id
-                run = self.parsed(content)
-                if all(_matches(run.get(name), wanted) for name, wanted in rest.items()):
-                    yield run | {"attempts": attempts.get(run_id, [])}
-            if len(page) < _PAGE:
-                return
+        with store_errors(self.parsed_url):
+            yield from self._ledger.runs(filter)
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection for reading."""
@@ -249,25 +207,6 @@ class Store:
         except ValueError as error:
             advice = "a stored entry is damaged; `greenloop store stats` says which"
             raise StoreError(f"{shown(self.parsed_url)}: {advice}") from error
-
-    def _attempts(self, connection: Connection, run_ids: list[int]) -> dict[int, list[dict[str, Any]]]:
-        table = schema.attempts
-        query = select(table.c.run_id, table.c.content).where(table.c.run_id.in_(run_ids))
-        found: dict[int, list[dict[str, Any]]] = {}
-        for run_id, content in connection.execute(query.order_by(table.c.run_id, table.c.number)):
-            found.setdefault(run_id, []).append(self.parsed(content))
-        return found
-
-    def _insert_first(self, table: Table, row: dict[str, Any]) -> bool:
-        statement = self._first(table, row).returning(table.c.key)  # rowcount is not reliable on PostgreSQL
-        with self.write_lock, self.writer.begin() as connection:
-            return connection.execute(statement).first() is not None
-
-    def _first(self, table: Table, row: dict[str, Any]) -> Any:
-        """An INSERT that leaves a row of the same key as it is."""
-        postgresql = self.parsed_url.get_backend_name() == "postgresql"
-        make = postgresql_insert if postgresql else sqlite_insert
-        return make(table).values(**row).on_conflict_do_nothing()
 
 
 def open_store(url: str | Store = "sqlite://") -> Store:
@@ -308,7 +247,3 @@ def _forget_after_fork(store: Store) -> None:
 
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=forget)
-
-
-def _matches(value: Any, wanted: Any) -> bool:
-    return value in wanted if isinstance(wanted, (list, tuple)) else value == wanted
