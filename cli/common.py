@@ -88,13 +88,19 @@ def read_tasks(name: str, data: Path | None, limit: int | None) -> list[Task]:
     return tasks[:limit]
 
 
-def check_models(program: dspy.Module) -> None:
-    """Ask every model that the program may use whether it is there, before anything is spent.
+def check_models(program: dspy.Module, tasks: Sequence[Task] = (), *, oracle: bool = False) -> None:
+    """Ask every model that the program may use whether it is there and has room for the tasks' prompts.
+
+    Args:
+        program: The program.
+        tasks: What it will be run on.
+        oracle: Whether hidden tests steer too.
 
     Raises:
         GreenloopError: One is not; a line for each problem, all at once.
     """
     from ..modules.knobs import Choice, settings
+    from ..modules.prompt_needs import prompt_needs
     from ..runtime.language_model import language_model
     from ..runtime.preflight import preflight
 
@@ -103,7 +109,7 @@ def check_models(program: dspy.Module) -> None:
         if path.split(".")[-1] == "model":
             used += one.options if isinstance(one, Choice) else [one.value] if one.value else []
     models = list({id(m) if not isinstance(m, str) else m: m for m in used}.values())
-    problems = preflight(models)
+    problems = preflight(models, needs=prompt_needs(program, tasks, oracle=oracle))
     if not problems:
         return
     for model in models:

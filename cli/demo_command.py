@@ -77,7 +77,7 @@ def demo(
             "A 135M model shows the machinery; greenloop demo --model ollama:qwen2.5-coder:3b shows the worth.",
             as_json,
         )
-    check_models(single(model=model))
+    check_models(single(model=model, max_tokens=_MAX_TOKENS), tasks)
     with command_session(store, seed) as session:
         figures, answered = _compare(model, tasks, session, concurrency)
         paid = session.meter.paid

@@ -179,7 +179,7 @@ def score_and_show(
     limits: Limits | None = None,
 ) -> Scores:
     """Score a program with progress, and print its figure."""
-    check_models(program)
+    check_models(program, tasks, oracle=oracle)
     with command_session(store, seed) as session, scoring_progress(title) as tell:
         scores = score(
             program,

@@ -79,6 +79,9 @@ def pull_model(
     url: Annotated[
         str | None, typer.Option("--url", help="of the Ollama server; OLLAMA_HOST without it")
     ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="NAME begins with a registry of yours that speaks plain HTTP")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fetch a model to the Ollama server, with a progress bar."""
@@ -86,7 +89,7 @@ def pull_model(
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Bar(*columns, console=err, transient=True, disable=is_quiet()) as bar:
         row = bar.add_task("pulling", total=None)
-        for step in pull(plain, url):
+        for step in pull(plain, url, insecure=insecure):
             bar.update(
                 row, description=step.status, completed=step.done_bytes, total=step.total_bytes or None
             )

@@ -67,7 +67,7 @@ def solve(
 
 def solve_and_show(program: dspy.Module, task: Task, store: str | None, seed: int, as_json: bool) -> None:
     """Run a program on one task, and print the attempts and the chosen code."""
-    check_models(program)
+    check_models(program, [task])
     with command_session(store, seed) as session:
         prediction = cast("Any", program(problem=task.problem))
         paid = session.meter.paid

@@ -16,7 +16,7 @@ from ..errors import ExportError, UsageError
 from ..evals.evidence import Evidence
 from ..evals.split import split
 from ..optimizers.artifact import export, is_replaceable
-from ..optimizers.confirming import detectable_points
+from ..optimizers.front import CheapestWithin
 from ..optimizers.tuner import OptunaTuner, TunerProgress
 from ..runtime.budget import Budget
 from .common import (
@@ -57,10 +57,25 @@ def tune(
     budget_seconds: Annotated[
         float | None, typer.Option("--budget-seconds", min=1, help="wall seconds")
     ] = None,
+    budget_model_seconds: Annotated[
+        float | None, typer.Option("--budget-model-seconds", min=1, help="seconds of model time paid at most")
+    ] = None,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="search quality, compute and seconds; print the Pareto front")
+    ] = False,
+    within: Annotated[
+        float | None,
+        typer.Option("--within", min=0, help="take the cheapest at most so many points below the best"),
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help="cheapest by compute or by seconds")] = "compute",
+    folds: Annotated[
+        int | None,
+        typer.Option("--folds", min=0, help="cross-fit over so many folds; 0 never; by tasks and budget without"),
+    ] = None,
     train: Annotated[float, typer.Option("--train", help="share of the tasks that is tuned on")] = 0.5,
     finalists: Annotated[
-        int, typer.Option("--finalists", min=1, help="configurations that are run again")
-    ] = 3,
+        int | None, typer.Option("--finalists", min=1, help="configurations that are run again")
+    ] = None,
     replicates: Annotated[int, typer.Option("--replicates", min=1, help="of finalists and confirmation")] = 2,
     study: Annotated[
         str | None, typer.Option("--study", help="name of the study; by content without one")
@@ -82,15 +97,16 @@ def tune(
     pool = model or ["embedded"]
     chosen = read_tasks(tasks, data, limit)
     tuned_on, locked = split(chosen, train, seed=seed)
-    budget = Budget(tokens=budget_tokens, calls=budget_calls, timeout_s=budget_seconds, n_trials=trials)
-    program = tunable_program(list(dict.fromkeys(pool)), max_tokens=max_tokens)
-    check_models(program)
-    shown = detectable_points(len(locked), replicates)
-    err.print(
-        f"tuned on {len(tuned_on)} tasks, confirmed on {len(locked)}; smallest difference that these can show: "
-        + (f"{shown:.0f} points" if shown is not None else "none, they are too few"),
-        soft_wrap=True,
+    budget = Budget(
+        tokens=budget_tokens,
+        calls=budget_calls,
+        model_seconds=budget_model_seconds,
+        timeout_s=budget_seconds,
+        n_trials=trials,
     )
+    pick = CheapestWithin(points=within, by=by) if within is not None else None
+    program = tunable_program(list(dict.fromkeys(pool)), max_tokens=max_tokens)
+    check_models(program, chosen, oracle=oracle)
     with tuning_progress() as tell:
         tuner = OptunaTuner(
             budget=budget,
@@ -98,6 +114,9 @@ def tune(
             seed=seed,
             finalists=finalists,
             replicates=replicates,
+            objectives=("quality", "compute", "seconds") if pareto else ("quality",),
+            pick=pick,
+            folds=folds,
             study=study,
             oracle=oracle,
             concurrency=concurrency,
@@ -120,34 +139,60 @@ def tune(
 
 @contextmanager
 def tuning_progress() -> Generator[Callable[[TunerProgress], None], None, None]:
-    """Shows how far a search is on standard error."""
+    """Shows what the pilot found and how far a search is on standard error."""
     if is_quiet():
         yield _line_by_line()
         return
     with Bar(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[info]}"), console=err
     ) as bar:
-        row = bar.add_task("search", total=None, info="")
+        row = bar.add_task("pilot", total=None, info="")
+        estimated = _Estimated()
 
         def tell(p: TunerProgress) -> None:
+            estimated.say(p)
             s = p.scoring
             bar.update(
                 row,
-                description=f"{p.phase} {p.step}/{p.steps}",
-                total=p.steps * s.total,
-                completed=(p.step - 1) * s.total + s.done,
+                description=_where(p),
+                total=max(1, p.steps) * s.total,
+                completed=max(0, p.step - 1) * s.total + s.done,
                 info=_info(p),
             )
 
         yield tell
 
 
+class _Estimated:
+    """Prints the pilot's estimate once."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def say(self, p: TunerProgress) -> None:
+        if p.estimate is not None and not self._said:
+            self._said = True
+            err.print(escape(p.estimate.line()), soft_wrap=True)
+
+
 def _line_by_line() -> Callable[[TunerProgress], None]:
+    estimated = _Estimated()
+    said: set[str] = set()
+
     def tell(p: TunerProgress) -> None:
-        if p.scoring.done == p.scoring.total:
-            err.print(escape(f"{p.phase} {p.step}/{p.steps}: {_info(p)}"), soft_wrap=True)
+        if p.estimate is not None or p.phase != "pilot":
+            estimated.say(p)
+        line = _where(p) if p.step else f"{_where(p)}, {p.settings}"
+        if p.scoring.done == p.scoring.total and (p.step or line not in said):
+            said.add(line)
+            err.print(escape(f"{line}: {_info(p)}"), soft_wrap=True)
 
     return tell
+
+
+def _where(p: TunerProgress) -> str:
+    counted = f"{p.phase} {p.step}/{p.steps}" if p.steps else p.phase
+    return f"{p.part}, {counted}" if p.part else counted
 
 
 def _info(p: TunerProgress) -> str:
@@ -155,4 +200,9 @@ def _info(p: TunerProgress) -> str:
     rate = f"{100 * s.score_sum / s.done:.0f} %" if s.done else ""
     best = f", search best {100 * p.best:.0f} %" if p.best is not None else ""
     left = f", {s.left_s:.0f} s left here" if s.left_s else ""
-    return f"{rate}{best}, paid {s.paid.calls} calls, {s.paid.tokens:,} tokens{left}"
+    budget = "".join(f", {_amount(name, amount)} of the budget left" for name, amount in p.left.items())
+    return f"{rate}{best}, paid {s.paid.calls} calls, {s.paid.tokens:,} tokens{budget}{left}"
+
+
+def _amount(name: str, amount: float) -> str:
+    return f"{amount:,.0f} {name.replace('_', ' ')}"

@@ -1,8 +1,8 @@
 """The order in which calls reach an endpoint: as many at once as it serves, and few changes of model.
 
 Where models do not fit into memory together, a server unloads one to load the other, which takes longer than
-many calls. Calls for the model that is loaded go first, until the call that waits longest has waited its
-due; then its model has its turn. With models that fit together, calls go in order of arrival.
+many calls. Calls for a model that is loaded go first, until the call that waits longest has waited its due;
+then its model has its turn. With models that fit together, calls go in order of arrival.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -28,7 +28,9 @@ _lock = threading.Lock()
 class _Waiting:
     model: str
     exclusive: bool
+    alone: bool
     since: float
+    swaps: bool = False
     go: threading.Event = field(default_factory=threading.Event)
 
 
@@ -37,7 +39,7 @@ class EndpointQueue:
 
     Attributes:
         slots: Calls in flight at most.
-        swaps: How often an exclusive model took another one's place.
+        swaps: How often a call's model took the place of another one that does not fit beside it.
         patience: The endpoint's outages.
         learner: Learns the number of slots from throughput; None where the endpoint publishes it.
 
@@ -62,7 +64,9 @@ class EndpointQueue:
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
         self._running: dict[str, int] = {}
-        self._loaded: tuple[str, bool] | None = None
+        self._alone = False
+        self._loaded: dict[str, bool] = {}
+        self._apart: set[frozenset[str]] = set()
 
     def __len__(self) -> int:
         """Calls that wait for a slot."""
@@ -86,24 +90,34 @@ class EndpointQueue:
             self.slots = max(1, slots)
             self._let_through()
 
+    def keep_apart(self, one: str, other: str) -> None:
+        """Take in that two models do not fit together: one of them was seen to push the other out."""
+        with self._lock:
+            self._apart.add(frozenset((one, other)))
+
     @contextmanager
-    def turn(self, model: str, exclusive: bool = False) -> Generator[None]:
+    def turn(self, model: str, exclusive: bool = False, alone: bool = False) -> Generator[bool]:
         """Wait for a slot, hold it inside the block.
 
         Args:
             model: The model that the call needs loaded.
-            exclusive: It does not fit beside other exclusive models.
+            exclusive: It was declared not to fit beside other exclusive models.
+            alone: No other call may be in flight beside it.
+
+        Yields:
+            Whether the call makes the endpoint change models.
         """
-        place = _Waiting(model, exclusive, self._clock())
+        place = _Waiting(model, exclusive, alone, self._clock())
         with self._lock:
             self._waiting.append(place)
             self._let_through()
         try:
             place.go.wait()
-            yield
+            yield place.swaps
         finally:
             with self._lock:
                 if place.go.is_set():
+                    self._alone = False
                     self._running[model] -= 1
                     if not self._running[model]:
                         del self._running[model]
@@ -112,32 +126,45 @@ class EndpointQueue:
                 self._let_through()
 
     def _let_through(self) -> None:
-        while self._waiting and self.in_flight < self.slots:
+        while self._waiting and self.in_flight < self.slots and not self._alone:
             chosen = self._next()
-            if chosen is None:
+            if chosen is None or (chosen.alone and self._running):
                 return
             self._waiting.remove(chosen)
+            self._alone = chosen.alone
             self._running[chosen.model] = self._running.get(chosen.model, 0) + 1
-            if chosen.exclusive:
-                if self._loaded is not None and self._loaded[0] != chosen.model:
-                    self.swaps += 1
-                self._loaded = (chosen.model, True)
+            if displaced := self._in_its_way(chosen, self._loaded):
+                self.swaps += 1
+                chosen.swaps = True
+                for model in displaced:
+                    del self._loaded[model]
+            self._loaded[chosen.model] = chosen.exclusive
             chosen.go.set()
 
     def _next(self) -> _Waiting | None:
         """The call to let through now; None where the one whose turn it is must wait for another model's
         end."""
         first = self._waiting[0]
-        loaded = self._loaded[0] if self._loaded is not None else None
-        if not first.exclusive or first.model == loaded:
+        if not self._in_its_way(first, self._loaded):
             return first
         overdue = self._clock() - first.since > self._longest_wait_s
         if not overdue:
             for place in self._waiting:
-                if not place.exclusive or place.model == loaded:
+                if not self._in_its_way(place, self._loaded):
                     return place
-        others = any(model != first.model for model in self._running)
-        return None if others else first
+        return None if self._in_its_way(first, self._running) else first
+
+    def _in_its_way(self, place: _Waiting, models: Mapping[str, object]) -> list[str]:
+        """Those of `models` that do not fit beside the call's."""
+        return [
+            other
+            for other in models
+            if other != place.model
+            and (
+                (place.exclusive and self._loaded.get(other, False))
+                or frozenset((place.model, other)) in self._apart
+            )
+        ]
 
 
 def queue_for(endpoint: str, slots: int, learns: bool = False) -> EndpointQueue:
@@ -146,13 +173,19 @@ def queue_for(endpoint: str, slots: int, learns: bool = False) -> EndpointQueue:
     Args:
         endpoint: The server.
         slots: Calls in flight at most, or at first.
-        learns: Nobody says how many calls the endpoint serves at once: learn it.
+        learns: Nobody said yet how many calls the endpoint serves at once: learn it. A number that is said later
+            takes the place of what was learned.
     """
     with _lock:
-        if endpoint not in _queues:
-            _queues[endpoint] = EndpointQueue(slots)
-            _queues[endpoint].learner = SlotLearner(slots) if learns else None
-        return _queues[endpoint]
+        queue = _queues.get(endpoint)
+        if queue is None:
+            queue = _queues[endpoint] = EndpointQueue(slots)
+            queue.learner = SlotLearner(slots) if learns else None
+            return queue
+    if queue.learner is not None and not learns:
+        queue.learner = None
+        queue.resize(slots)
+    return queue
 
 
 def swaps() -> int:

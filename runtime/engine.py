@@ -52,6 +52,12 @@ class Engine:
     def __deepcopy__(self, memo: dict[int, Any]) -> Engine:
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by name and options, without keys; a backend of the user's own must be picklable itself."""
+        if self.backend.spec.backend == "custom":
+            return Engine, (self.backend,)
+        return Engine.load_state, (self.dump_state(),)
+
     def __repr__(self) -> str:
         return f"Engine({self.backend.spec.name!r})"
 
@@ -96,8 +102,9 @@ class Engine:
         spec = self.backend.spec
         digest = self._queue.patience.call(self.backend.digest, spec.options.retry_s)
         key = call.key(digest)
+        turns: list[bool] = []
         stored, cached = session.store.first_answer(
-            key, lambda: self._made(call, digest, session), label=spec.name
+            key, lambda: self._made(call, digest, session, turns), label=spec.name
         )
         answer = Answer.from_json(stored.content)
         if cached:
@@ -115,6 +122,7 @@ class Engine:
             thinking=answer.thinking,
             cached_tokens_in=answer.cached_tokens_in,
             load_s=answer.load_s,
+            swapped=any(turns),
         )
         if run is not None:
             run.record(record)
@@ -126,12 +134,13 @@ class Engine:
     def _queue(self) -> EndpointQueue:
         if self._own_queue is not None:
             return self._own_queue
-        learns = bool(getattr(self.backend, "learns_slots", False))
+        alone = self.backend.spec.options.deterministic  # takes a turn by itself, whatever the slots
+        learns = alone or bool(getattr(self.backend, "learns_slots", False))
         return queue_for(self.backend.spec.endpoint, self.backend.slots, learns)
 
-    def _made(self, call: Call, digest: str, session: Session) -> dict[str, Any]:
+    def _made(self, call: Call, digest: str, session: Session, turns: list[bool]) -> dict[str, Any]:
         """Ask the model; the answer as it is stored, with what was asked (for `store export`)."""
-        answer = self._ask(call, session)
+        answer = self._ask(call, session, turns)
         asked = {
             "model": self.backend.spec.name,
             "digest": digest,
@@ -141,13 +150,20 @@ class Engine:
         }
         return answer.to_json() | asked
 
-    def _ask(self, call: Call, session: Session) -> Answer:
+    def _ask(self, call: Call, session: Session, turns: list[bool]) -> Answer:
         spec, queue = self.backend.spec, self._queue
         most = round(call.prompt_characters / CHARACTERS_PER_TOKEN) + call.max_tokens
-        with queue.turn(spec.model, spec.options.exclusive), session.meter.reserve(most) as settle:
+        loaded_as = str(getattr(self.backend, "loaded_as", spec.model))
+        with (
+            queue.turn(loaded_as, spec.options.exclusive, spec.options.deterministic) as swaps,
+            session.meter.reserve(most) as settle,
+        ):
+            turns.append(swaps)
             answer = queue.patience.call(lambda: self.backend.ask(call), spec.options.retry_s)
             settle(answer.usage)
             queue.learn(answer.tokens_out)
+            for one, other in getattr(self.backend, "seen_apart", ()):
+                queue.keep_apart(one, other)
         return answer
 
     def _call(self, request: Request, session: Session, run: Run | None) -> Call:

@@ -127,7 +127,14 @@ def engine_for(name: str, **options: Any) -> Engine:
 
 
 def make_backend(spec: ModelSpec) -> Backend:
-    """The backend that serves a spec; several hosts get a router in front."""
+    """The backend that serves a spec; several hosts get a router in front.
+
+    Raises:
+        UsageError: `deterministic` is asked of what cannot be held to it.
+    """
+    if spec.options.deterministic and (spec.options.hosts or spec.backend == "litellm"):
+        where = "several hosts" if spec.options.hosts else "a provider whose slots and caches are its own"
+        raise UsageError(f"{spec.name}: deterministic=True cannot be had from {where}: leave it out")
     if spec.options.hosts and spec.backend in ("ollama", "openai", "litellm"):
         from .backends.router import RouterBackend
 

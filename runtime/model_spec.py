@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from ..errors import UnknownModel, UsageError
 
@@ -34,10 +42,13 @@ class ModelOptions(BaseModel):
         retry_s: Seconds in which an outage is retried before it stops a run.
         slots: Calls in flight at once; None takes what the endpoint publishes or learns it.
         hosts: Base URLs of several servers with the same model; calls are spread over them.
-        deterministic: One slot and no prompt cache, so that a seed repeats its text (slower).
+        deterministic: One call in flight and no prompt cache, so that a seed repeats its text (slower). Ollama
+            remembers prompts as long as a model is loaded: there the model is loaded anew for each call, and
+            other clients of the server are not kept out. Refused where it cannot be had.
         exclusive: The model does not fit beside others: queued calls are grouped so that it is loaded rarely.
+            What Ollama's `ps` shows of models pushing each other out is found without it.
         memory_gb: Declared memory of the loaded model, where the server publishes none.
-        api_key: Key of the server; never written anywhere.
+        api_key: Key of the server, never written anywhere; "openai:" names also take GREENLOOP_API_KEY.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,6 +79,12 @@ class ModelOptions(BaseModel):
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _one_slot(self) -> ModelOptions:
+        if self.deterministic and (self.slots or 1) > 1:
+            raise ValueError("deterministic means one slot: leave slots out")
+        return self
+
     def shaping(self) -> dict[str, Any]:
         """The options that shape an answer: part of a call's identity."""
         names = ("num_ctx", "top_p", "top_k", "min_p", "repeat_penalty", "think")
@@ -80,7 +97,7 @@ class ModelSpec(BaseModel):
 
     Attributes:
         name: As the user wrote it: "embedded", "gguf:PATH", "ollama:NAME", "openai:MODEL@URL", or a litellm
-            name.
+            name; with the options that stood behind a question mark.
         backend: Which backend serves it.
         model: The model string that litellm is given.
         api_base: Base URL of the server; None where litellm knows it or an embedded server is not started
@@ -126,8 +143,8 @@ def parse_model(name: str, **options: Any) -> ModelSpec:
 
     Args:
         name: "embedded", "gguf:PATH", "ollama:NAME[@URL]", "openai:MODEL@URL", or "provider/model" as
-            litellm has it.
-        **options: See `ModelOptions`.
+            litellm has it; options may follow, as in "ollama:NAME?num_ctx=8192&think=off".
+        **options: See `ModelOptions`; they win over those in the name.
 
     Raises:
         UnknownModel: The name follows no known form; the message offers the forms.
@@ -136,32 +153,53 @@ def parse_model(name: str, **options: Any) -> ModelSpec:
     Example:
         >>> parse_model("ollama:qwen2.5-coder:3b", num_ctx=4096).model
         'ollama_chat/qwen2.5-coder:3b'
+        >>> parse_model("embedded?num_ctx=2048").options.num_ctx
+        2048
     """
+    written = name
+    name, _, query = name.partition("?")
     try:
-        chosen = ModelOptions(**options)
+        chosen = ModelOptions(**(_from_query(written, query) | options))
     except ValidationError as error:
-        raise UsageError(f"model {name!r}: {_first_line(error)}") from error
+        raise UsageError(f"model {written!r}: {_first_line(error)}") from error
     scheme, separator, rest = name.partition(":")
     if name == "embedded":
-        return ModelSpec(name=name, backend="embedded", model="openai/embedded", options=chosen)
+        return ModelSpec(name=written, backend="embedded", model="openai/embedded", options=chosen)
     if separator and scheme == "gguf" and rest:
         path = os.path.abspath(os.path.expanduser(rest))
         model = f"openai/{os.path.basename(path)}"
-        return ModelSpec(name=name, backend="embedded", model=model, path=path, options=chosen)
+        return ModelSpec(name=written, backend="embedded", model=model, path=path, options=chosen)
     if separator and scheme == "ollama" and rest:
         model, _, url = rest.partition("@")
         base = _url(url or os.environ.get("OLLAMA_HOST") or OLLAMA_URL, default_port=11434)
         return ModelSpec(
-            name=name, backend="ollama", model=f"ollama_chat/{model}", api_base=base, options=chosen
+            name=written, backend="ollama", model=f"ollama_chat/{model}", api_base=base, options=chosen
         )
     if separator and scheme == "openai" and "@" in rest:
         model, _, url = rest.rpartition("@")
         return ModelSpec(
-            name=name, backend="openai", model=f"openai/{model}", api_base=_url(url), options=chosen
+            name=written, backend="openai", model=f"openai/{model}", api_base=_url(url), options=chosen
         )
     if "/" in name and not name.startswith("/") and " " not in name and not name.endswith(".gguf"):
-        return ModelSpec(name=name, backend="litellm", model=name, options=chosen)
+        return ModelSpec(name=written, backend="litellm", model=name, options=chosen)
     raise UnknownModel(_unknown(name))
+
+
+def _from_query(name: str, query: str) -> dict[str, Any]:
+    """The options that stand in a model's name behind a question mark."""
+    from urllib.parse import parse_qs
+
+    try:
+        found = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError as error:
+        raise UsageError(f"model {name!r}: options are written ?option=value&other=value") from error
+    if "api_key" in found:
+        raise UsageError("a key does not belong in a name, names are written down: set GREENLOOP_API_KEY")
+    one = {option: values[0] if len(values) == 1 else tuple(values) for option, values in found.items()}
+    return {
+        option: int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
+        for option, value in one.items()
+    }
 
 
 def with_host(spec: ModelSpec, host: str) -> ModelSpec:
@@ -204,6 +242,8 @@ def _url(text: str, default_port: int | None = None) -> str:
 def _first_line(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
+    if not where:
+        return str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         import difflib
 

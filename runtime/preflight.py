@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import GreenloopError
@@ -15,9 +16,35 @@ _OVERHEAD = 1.15
 """Loaded weights take somewhat more memory than their file: buffers and the graph."""
 
 
+_FEWEST_CHARACTERS_PER_TOKEN = 2.0
+"""Text with fewer characters to a token is rare: a prompt that fits at this rate needs no counting."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptNeed:
+    """The longest prompt that a model will be sent.
+
+    Attributes:
+        model: Name, `dspy.LM` or language model.
+        text: The prompt, as far as it is known before the run.
+        added_tokens: Tokens that the run itself may add: earlier code, notes, feedback.
+        max_tokens: Most tokens of the answer.
+        task_id: The task with the longest prompt.
+        stage: The stage that asks.
+    """
+
+    model: Any
+    text: str
+    added_tokens: int
+    max_tokens: int
+    task_id: str
+    stage: str
+
+
 def preflight(
     models: Sequence[Any],
     *,
+    needs: Sequence[PromptNeed] = (),
     longest_prompt_tokens: int | None = None,
     max_tokens: int | None = None,
     memory_bytes: int | None = None,
@@ -26,6 +53,7 @@ def preflight(
 
     Args:
         models: Names, `dspy.LM` objects or language models of ours.
+        needs: The longest prompts that they will be sent; `modules.prompt_needs` finds them for a program.
         longest_prompt_tokens: Tokens of the longest prompt of the run.
         max_tokens: Most answer tokens; the models' own setting where none is given.
         memory_bytes: Memory that models may take together; what this machine has available where none is
@@ -49,6 +77,8 @@ def preflight(
             continue
         described.append(spec)
         problems += _context(spec, longest_prompt_tokens, max_tokens)
+        own = [need for need in needs if _backend(need.model) is backend]
+        problems += _prompts(backend, spec, own)
         problems += _thinking(backend, spec)
     problems += _memory(described, memory_bytes)
     return list(dict.fromkeys(problems))
@@ -73,6 +103,50 @@ def _context(spec: ModelSpec, longest_prompt: int | None, max_tokens: int | None
         f"{spec.name}: the longest prompt ({longest_prompt} tokens) and the answer ({answer}) need {needed} "
         f"tokens, the context has {spec.context}: set num_ctx to {needed} or more, or lower max_tokens"
     ]
+
+
+def _prompts(backend: Backend, spec: ModelSpec, needs: Sequence[PromptNeed]) -> list[str]:
+    """The model's most demanding prompt, where it does not fit into the context."""
+    if spec.context is None:
+        return []
+    short: list[tuple[int, str]] = []
+    for need in needs:
+        room = spec.context - need.added_tokens - need.max_tokens
+        if len(need.text) / _FEWEST_CHARACTERS_PER_TOKEN <= room:
+            continue
+        tokens = _tokens(backend, need.text)
+        if tokens <= room:
+            continue
+        total = tokens + need.added_tokens + need.max_tokens
+        added = f" and up to {need.added_tokens} of earlier code and feedback" if need.added_tokens else ""
+        short.append(
+            (
+                total,
+                f"{spec.name}: the prompt of task {need.task_id} in stage {need.stage} ({tokens} tokens{added}) "
+                f"and the answer ({need.max_tokens}) need {total} tokens, the context has {spec.context}: "
+                + _larger(spec, total),
+            )
+        )
+    return [max(short)[1]] if short else []
+
+
+def _larger(spec: ModelSpec, total: int) -> str:
+    """What to do about a context that is too small."""
+    if (spec.options.num_ctx or 0) > (spec.context or 0):
+        return "the model was trained for no more: lower max_tokens, or take another model"
+    room = -(-total // 1024) * 1024
+    name = spec.name.partition("?")[0]
+    return f"set num_ctx, as in '{name}?num_ctx={room}', or lower max_tokens"
+
+
+def _tokens(backend: Backend, text: str) -> int:
+    """Tokens of a text: by the model's own tokeniser where it is at hand, else by one much like it."""
+    count = getattr(backend, "count_tokens", None)
+    if count is not None:
+        return int(count(text))
+    from .backends.litellm_chat import load_litellm
+
+    return int(load_litellm().token_counter(model="gpt-3.5-turbo", text=text))
 
 
 def _thinking(backend: Backend, spec: ModelSpec) -> list[str]:

@@ -41,6 +41,7 @@ class CallRecord:
         thinking: Thinking text that was set apart from the answer.
         cached_tokens_in: Prompt tokens that the server took from its prompt cache.
         load_s: Seconds in which the model was loaded for this call.
+        swapped: The call made its endpoint change models just now; False where the store answered.
     """
 
     key: str
@@ -55,6 +56,7 @@ class CallRecord:
     thinking: str = ""
     cached_tokens_in: int = 0
     load_s: float = 0.0
+    swapped: bool = False
 
 
 class Run:
@@ -242,5 +244,9 @@ def session(
     from .store import open_store
 
     opened = open_store("sqlite://" if store is None else store)
-    with use_session(Session(opened, seed=seed, meter=meter)) as active:
-        yield active
+    try:
+        with use_session(Session(opened, seed=seed, meter=meter)) as active:
+            yield active
+    finally:
+        if isinstance(store, str) and store != "sqlite://":  # a store in memory lives as long as it is held
+            opened.close()

@@ -35,6 +35,7 @@ class ChatServer:
         swap_s: Seconds that it takes to load another model than the last one; calls meanwhile wait.
         status: HTTP status of chat requests; others than 200 carry `error` as their text.
         error: Text of the error.
+        port: Port on the loopback address; a free one where none is named.
 
     Attributes:
         url: Base URL; stays the same over `kill` and `start`.
@@ -51,6 +52,7 @@ class ChatServer:
         swap_s: float = 0.0,
         status: int = 200,
         error: str = "",
+        port: int | None = None,
     ) -> None:
         self.script = script
         self.models = models
@@ -66,9 +68,7 @@ class ChatServer:
         self._loading = threading.Lock()
         self._loaded = ""
         self._server: BreakableServer | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = int(probe.getsockname()[1])
+        self._port = port or free_port()
         self.url = f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> ChatServer:
@@ -150,6 +150,13 @@ class BreakableServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no error of the server's."""
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _handler(owner: ChatServer) -> type[BaseHTTPRequestHandler]:

@@ -100,6 +100,11 @@ class OllamaServer:
         command += ["-q", quantise] if quantise else []
         subprocess.run(command, env=self._environment, check=True, capture_output=True)
 
+    @property
+    def models(self) -> Path:
+        """The folder with its models, as `OllamaRegistry` serves them."""
+        return self.folder / "models"
+
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """A plain request to the server's API."""
         answer = httpx.request(method, f"{self.url}{path}", json=body, timeout=60)

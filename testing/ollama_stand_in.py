@@ -38,6 +38,7 @@ class OllamaStandIn:
         self.url = f"http://127.0.0.1:{self._port}"
         self.models: dict[str, dict[str, Any]] = {}
         self.loaded: dict[str, int] = {}
+        self.offered: dict[str, str] = {}
         self._backends: dict[int, EmbeddedBackend] = {}
         self._lock = threading.Lock()
         self._server: BreakableServer | None = None
@@ -94,7 +95,7 @@ class OllamaStandIn:
         name = str(body.get("model", ""))
         full = name if ":" in name else f"{name}:latest"
         if path == "/api/pull":
-            return 200, {"error": "pull model manifest: file does not exist"}
+            return self._pulled(full)
         if full not in self.models:
             return 404, {"error": f"model '{name}' not found"}
         if path == "/api/show":
@@ -113,6 +114,20 @@ class OllamaStandIn:
             self.loaded[full] = 1
             return 200, {"model": name, "done": True, "done_reason": "load"}
         return 404, {"error": "no such page"}
+
+    def offer(self, name: str, gguf: str) -> None:
+        """Have the registry that `pull` fetches from offer the embedded model under a name."""
+        self.offered[name if ":" in name else f"{name}:latest"] = gguf
+
+    def _pulled(self, full: str) -> tuple[int, Any]:
+        """The steps of a pull, as lines."""
+        gguf = self.offered.get(full)
+        if gguf is None:
+            return 200, {"error": "pull model manifest: file does not exist"}
+        self.create(full, gguf)
+        size = self.models[full]["size"]
+        done = ({"status": "pulling", "total": size, "completed": size * part // 4} for part in range(5))
+        return 200, [{"status": "pulling manifest"}, *done, {"status": "success"}]
 
     def chat(self, body: dict[str, Any]) -> tuple[int, Any]:
         """The upstream's streamed answer, or status and error."""
@@ -194,7 +209,8 @@ def _handler(owner: OllamaStandIn) -> type[BaseHTTPRequestHandler]:
             self.wfile.flush()
 
         def _json(self, status: int, data: Any) -> None:
-            text = json.dumps(data).encode()
+            lines: list[Any] = data if isinstance(data, list) else [data]
+            text = b"\n".join(json.dumps(line).encode() for line in lines)
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))

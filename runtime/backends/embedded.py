@@ -9,10 +9,12 @@ one busy process fall to a token a second.
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import importlib
 import os
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -93,6 +95,20 @@ class EmbeddedServer:
         self._server: Any = xllamacpp.Server(params)
         self.url = str(self._server.listening_address)
 
+    def complete(
+        self, body: dict[str, Any], on_chunk: Callable[[dict[str, Any]], bool] | None = None
+    ) -> dict[str, Any] | None:
+        """One completion without a connection in between, in OpenAI's form.
+
+        Args:
+            body: The request; a prompt may be a list of token ids.
+            on_chunk: Streams: called with each chunk, True ends the completion; nothing is returned then.
+        """
+        if on_chunk is None:
+            return self._server.handle_completions(body)
+        self._server.handle_completions({**body, "stream": True}, on_chunk)
+        return None
+
     def close(self) -> None:
         """Stop the server and free the model."""
         self._server = None
@@ -136,7 +152,8 @@ class EmbeddedBackend(LitellmBackend):
             raise UnknownModel(f"{spec.name}: there is no file {path}")
         self.file = GgufFile.read(path)
         options = spec.options
-        context = options.num_ctx or min(self.file.context or CONTEXT_PER_SLOT, CONTEXT_PER_SLOT)
+        trained = self.file.context or CONTEXT_PER_SLOT
+        context = min(options.num_ctx or CONTEXT_PER_SLOT, trained)
         self._settings = ServerSettings(
             path=path,
             slots=1 if options.deterministic else options.slots or SLOTS,
@@ -174,6 +191,15 @@ class EmbeddedBackend(LitellmBackend):
         """Start the server where it does not run yet."""
         super().prepare()
         _server_for(self._settings)
+
+    @property
+    def settings(self) -> ServerSettings:
+        """What its server is started with."""
+        return self._settings
+
+    def own_server(self, slots: int) -> EmbeddedServer:
+        """A second server for the same file, whose slots nobody else uses; the process's one of this size."""
+        return _server_for(dataclasses.replace(self._settings, slots=slots))
 
     def connection(self) -> dict[str, Any]:
         """Start the server where it does not run yet; its address and key."""

@@ -7,7 +7,6 @@ import functools
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 from ..model_spec import ModelSpec
@@ -61,13 +60,15 @@ class LitellmBackend:
 
     @property
     def slots(self) -> int:
-        """The option `slots`, else a cautious default: these servers publish no number."""
-        return self._spec.options.slots or self.default_slots
+        """One where answers are to repeat, else the option `slots`, else a cautious default: these servers
+        publish no number."""
+        options = self._spec.options
+        return 1 if options.deterministic else options.slots or self.default_slots
 
     @property
     def learns_slots(self) -> bool:
         """Whether the number of slots is to be learned from throughput: neither named nor published."""
-        return self._spec.options.slots is None
+        return self._spec.options.slots is None and not self._spec.options.deterministic
 
     def digest(self) -> str:
         """A digest of name and server: these servers publish none of the weights."""
@@ -152,16 +153,20 @@ class LitellmBackend:
 
     async def _read(self, call: Call, reading: StreamReading) -> None:
         chunks = await self.open_stream(call)
-        iterator = pieces(chunks)
-        limit = None  # the first token may wait for the model to load: only the total limit holds
+        stalls = StallWatch(self._spec.options.stall_s)
         try:
-            while (piece := await _next(iterator, limit)) is not None:
-                limit = self._spec.options.stall_s
+            async for piece in pieces(chunks):
+                stalls.heard()  # not before: the first token may wait for the model to load
                 if reading.take(piece):
                     return
             if not reading.finish:
                 raise BrokenOff
+        except asyncio.CancelledError as error:
+            if stalls.stalled:
+                raise Stalled from error
+            raise
         finally:
+            stalls.end()
             await _close(chunks)
 
     async def open_stream(self, call: Call) -> Any:
@@ -251,14 +256,45 @@ class StreamReading:
         return Answer(text, thinking, finish, tokens_in, tokens_out, cached, seconds, flags=tuple(flags))
 
 
-async def _next(iterator: AsyncIterator[Piece], limit_s: float | None) -> Piece | None:
-    """The next piece, None at the end."""
-    try:
-        return await asyncio.wait_for(anext(iterator), limit_s)
-    except StopAsyncIteration:
-        return None
-    except asyncio.TimeoutError as error:
-        raise Stalled from error
+class StallWatch:
+    """Cancels the task that made it where it hears nothing for too long.
+
+    One timer for the whole answer: a limit on each piece would cost a task for each token, and before Python
+    3.12 `asyncio.wait_for` inside another one may swallow the outer one's timeout.
+
+    Args:
+        stall_s: Most seconds from one `heard` to the next.
+
+    Attributes:
+        stalled: Whether it cancelled the task.
+    """
+
+    def __init__(self, stall_s: float) -> None:
+        self.stalled = False
+        self._stall_s = stall_s
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._last = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def heard(self) -> None:
+        """A piece has come."""
+        self._last = self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._stall_s, self._look)
+
+    def end(self) -> None:
+        """Watch no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        left = self._last + self._stall_s - self._loop.time()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._look)
+        elif self._task is not None:
+            self.stalled = True
+            self._task.cancel()
 
 
 async def _close(chunks: Any) -> None:

@@ -8,22 +8,24 @@ is timed apart from the call that needed it.
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 import time
 from typing import Any
 
-from ...errors import UnknownModel
+from ...errors import ModelUnavailable, UnknownModel
 from ..model_spec import ModelSpec
 from . import ollama_api
 from .base import Answer, Call
 from .failures import not_there, translate
 from .litellm_chat import LitellmBackend
+from .ollama_memory import memory_of, staying
 
 DEFAULT_CONTEXT = 4096
 _MEMORY_S = 10.0
 """How long a digest is taken as still true, in seconds: a model re-pulled during a run is noticed."""
-_WARM_S = 30.0
-"""A model that answered so recently is taken as loaded still, in seconds."""
+_UNLOAD_S = 30.0
+"""How long Ollama may take to free a model's memory, in seconds."""
 
 
 class OllamaBackend(LitellmBackend):
@@ -39,14 +41,23 @@ class OllamaBackend(LitellmBackend):
         context = spec.options.num_ctx or DEFAULT_CONTEXT
         super().__init__(spec.model_copy(update={"context": context}))
         self._lock = threading.Lock()
-        self._loading = threading.Lock()
         self._known: tuple[float, dict[str, Any]] | None = None
-        self._warm_until = 0.0
+        self._memory = memory_of(self.url)
 
     @property
     def url(self) -> str:
         """The server's base URL."""
         return self._spec.api_base or ""
+
+    @property
+    def loaded_as(self) -> str:
+        """The model as the server's memory knows it: with its tag."""
+        return ollama_api.full_name(self._spec.short_name)
+
+    @property
+    def seen_apart(self) -> frozenset[frozenset[str]]:
+        """Pairs of models that `ps` showed not to fit together."""
+        return self._memory.apart
 
     def digest(self) -> str:
         """The digest that Ollama publishes for the model's name now."""
@@ -56,7 +67,7 @@ class OllamaBackend(LitellmBackend):
         """Ask the server anew for what it has: after a pull, say."""
         with self._lock:
             self._known = None
-            self._warm_until = 0.0
+            self._memory.forget(self.loaded_as)
 
     def describe(self) -> ModelSpec:
         """The spec with what `/api/tags` and `/api/show` tell."""
@@ -90,24 +101,56 @@ class OllamaBackend(LitellmBackend):
         """Make one call, the model loaded first; see `Backend.ask`."""
         self.prepare()
         load_s = self._load()
-        answer = super().ask(call)
-        self._warm_until = time.monotonic() + _WARM_S
+        try:
+            answer = super().ask(call)
+        except ModelUnavailable:
+            self._memory.forget(self.loaded_as)  # a server that comes back has nothing loaded
+            raise
+        self._memory.used(self.loaded_as, self._settings)
         return dataclasses.replace(answer, load_s=load_s)
 
+    @property
+    def _settings(self) -> str:
+        return json.dumps(self._loading_options(), sort_keys=True)
+
     def _load(self) -> float:
-        """Have the model loaded; the seconds that took."""
-        if time.monotonic() < self._warm_until:
+        """Have the model loaded, anew where answers are to repeat; the seconds that took."""
+        fresh = self._spec.options.deterministic
+        if not fresh and self._memory.is_warm(self.loaded_as, self._settings):
             return 0.0
-        with self._loading:
-            if time.monotonic() < self._warm_until:
+        with self._memory.loading:
+            if not fresh and self._memory.is_warm(self.loaded_as, self._settings):
                 return 0.0
             started = time.monotonic()
+            if fresh:
+                self._unload()
+            before = self._running()
             body: dict[str, Any] = {"model": self._spec.short_name, "options": self._loading_options()}
             if self._spec.options.keep_alive is not None:
                 body["keep_alive"] = self._spec.options.keep_alive
             self._tell("POST", "/api/generate", body, timeout_s=self._spec.options.timeout_s)
-            self._warm_until = time.monotonic() + _WARM_S
+            self._memory.used(self.loaded_as, self._settings)
+            if before:
+                self._memory.loaded(self.loaded_as, before, self._running())
             return time.monotonic() - started
+
+    def _unload(self) -> None:
+        """Take the model out of memory, and with it the prompts that Ollama remembers."""
+        if self.loaded_as not in self._running():
+            return
+        self._tell("POST", "/api/generate", {"model": self._spec.short_name, "keep_alive": 0}, _UNLOAD_S)
+        ends = time.monotonic() + _UNLOAD_S
+        while self.loaded_as in self._running():
+            if time.monotonic() > ends:
+                raise ModelUnavailable(
+                    f"{self._spec.name}: deterministic=True needs the model unloaded before each call, and "
+                    "another client of the server keeps it loaded"
+                )
+            time.sleep(0.02)
+
+    def _running(self) -> dict[str, float]:
+        """What the server has in memory, and for how many seconds more."""
+        return staying(self._tell("GET", "/api/ps").get("models") or [])
 
     def _loading_options(self) -> dict[str, Any]:
         """Options that a model is loaded with: another value makes Ollama load it anew."""

@@ -149,8 +149,13 @@ def show(name: str, url: str | None = None) -> ModelCard:
     )
 
 
-def pull(name: str, url: str | None = None) -> Iterator[PullProgress]:
+def pull(name: str, url: str | None = None, *, insecure: bool = False) -> Iterator[PullProgress]:
     """Fetch a model, telling how far it is; ends when it is there.
+
+    Args:
+        name: The model; with a registry of your own in front, as in "host:port/library/name".
+        url: The Ollama server.
+        insecure: The registry speaks plain HTTP.
 
     Raises:
         ModelUnavailable: The server does not answer, or broke off.
@@ -168,7 +173,7 @@ def pull(name: str, url: str | None = None) -> Iterator[PullProgress]:
         httpx.stream(
             "POST",
             f"{url}/api/pull",
-            json={"model": name, "stream": True},
+            json={"model": name, "stream": True, "insecure": insecure},
             timeout=httpx.Timeout(10, read=300),
         ) as answer,
     ):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from typing import Any
 
-from ...errors import UnknownModel
+from ...errors import UnknownModel, UsageError
 from ..model_spec import ModelSpec
 from .base import Call
 from .failures import not_there, translate
@@ -40,7 +41,8 @@ class OpenAIServerBackend(LitellmBackend):
     @property
     def slots(self) -> int:
         """The option `slots`, else what llama.cpp's `/props` publishes, else a cautious default."""
-        return self._spec.options.slots or self._slots or self.default_slots
+        options = self._spec.options
+        return 1 if options.deterministic else options.slots or self._slots or self.default_slots
 
     @property
     def learns_slots(self) -> bool:
@@ -48,12 +50,16 @@ class OpenAIServerBackend(LitellmBackend):
         return super().learns_slots and not self._slots
 
     def connection(self) -> dict[str, Any]:
-        """Address and key; a server without a key is sent a placeholder, since the client insists on one."""
-        return {"api_key": "none", **super().connection()}
+        """Address and key (the option, else GREENLOOP_API_KEY); a server without a key is sent a placeholder,
+        since the client insists on one."""
+        return {"api_key": os.environ.get("GREENLOOP_API_KEY") or "none", **super().connection()}
 
     def arguments(self, call: Call) -> dict[str, Any]:
         """OpenAI's settings by name, the server's own in the body."""
-        return openai_arguments(call)
+        given = openai_arguments(call)
+        if self._spec.options.deterministic:
+            given["extra_body"] = {**given.get("extra_body", {}), "cache_prompt": False}
+        return given
 
     def digest(self) -> str:
         """A digest of name, server and what the server says of the model: weights are not published."""
@@ -85,6 +91,11 @@ class OpenAIServerBackend(LitellmBackend):
         if not self._slots:
             self._props = self._get("props", optional=True) or {}
             self._slots = int(self._props.get("total_slots") or 0)
+        if self._spec.options.deterministic and not self._slots:
+            raise UsageError(
+                f"{self._spec.name}: deterministic=True cannot be had from this server (it is no llama.cpp, its "
+                "prompt cache is out of reach): leave it out; stored answers repeat in any case"
+            )
 
     def _model(self) -> dict[str, Any]:
         """The server's own entry for the model."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ from greenloop.runtime.backends import ollama_api
 from greenloop.runtime.backends.embedded import embedded_model_path
 from greenloop.runtime.backends.failures import PromptTooLong
 from greenloop.runtime.backends.ollama import OllamaBackend
+from greenloop.runtime.endpoint_queue import swaps
 from greenloop.runtime.engine import unwrap
 from greenloop.runtime.language_model import language_model, make_backend
 from greenloop.runtime.model_spec import parse_model
 from greenloop.runtime.preflight import preflight
 from greenloop.runtime.run import session, use_run
 from greenloop.testing import BackendContract, OllamaServer
+from greenloop.testing.ollama_registry import OllamaRegistry
 from greenloop.testing.ollama_server import find_ollama
 from greenloop.testing.ollama_stand_in import OllamaStandIn
 
@@ -161,6 +165,71 @@ def test_pulling_an_absent_name_or_without_a_registry_is_one_line(server: Any) -
     with pytest.raises((UnknownModel, ModelUnavailable)) as caught:
         list(ollama_api.pull("greenloop-no-such-model", server.url))
     assert "\n" not in str(caught.value)
+
+
+def test_pulling_fetches_the_model_and_tells_how_far_it_is(server: Any, tmp_path: Path) -> None:
+    """Against a real server: from a registry on the loopback address, onto a server that has nothing yet."""
+    if isinstance(server, OllamaServer):
+        fresh = OllamaServer(server.binary, tmp_path)
+        fresh.start()
+        try:
+            with OllamaRegistry(server.models) as registry:
+                name = registry.name("smollm2")
+                with pytest.raises(ModelUnavailable, match="could not fetch"):
+                    list(ollama_api.pull(f"127.0.0.1:1/library/{name}", fresh.url, insecure=True))
+                steps = list(ollama_api.pull(name, fresh.url, insecure=True))
+            (found,) = ollama_api.list_models(fresh.url)
+            digests = [ollama_api.list_models(url)[0].digest for url in (server.url, fresh.url)]
+            assert digests[0] == digests[1]
+            assert model(fresh, name).engine.backend.ask(BackendContract.call()).text
+        finally:
+            fresh.kill()
+    else:
+        name = "offered:latest"
+        server.offer(name, embedded_model_path())
+        steps = list(ollama_api.pull(name, server.url))
+        (found,) = [m for m in ollama_api.list_models(server.url) if m.name == name]
+    assert found.name.endswith(name.split(":latest")[0]) or found.name == name
+    whole = max(step.total_bytes for step in steps)
+    assert whole == pytest.approx(found.size_bytes, rel=0.01)
+    assert max(step.done_bytes for step in steps) == whole
+    assert steps[-1].status == "success"
+
+
+def test_models_that_push_each_other_out_are_seen_and_taken_in_turns(
+    real: OllamaServer, tmp_path: Path
+) -> None:
+    """Nothing is declared: `ps` shows that the server holds one model at a time."""
+    small = OllamaServer(real.binary, tmp_path, parallel=1, max_loaded=1)
+    small.start()
+    try:
+        small.create("one", embedded_model_path())
+        small.create("two", embedded_model_path(), system="You answer in one word.")
+        pair = [model(small, name, max_tokens=4, slots=2) for name in ("one", "two")]
+        with session() as active, use_run(active.open_run("t")) as run:
+            pair[0]("first"), pair[1]("first")
+            assert pair[0].engine.backend.seen_apart == {frozenset(("one:latest", "two:latest"))}
+            before = swaps()
+            with ThreadPoolExecutor(8) as pool:
+                asked = [pool.submit(copy_context().run, lm, f"Say {n}.") for n in range(6) for lm in pair]
+                assert all(a.result() for a in asked)
+            turns = swaps() - before
+            assert 1 <= turns <= 4, "first come, first served would change models up to eleven times"
+            assert sum(call.swapped for call in run.calls[2:]) == turns
+            assert sum(call.load_s > 0 for call in run.calls[2:]) <= turns + 1
+    finally:
+        small.kill()
+
+
+def test_deterministic_is_one_call_at_a_time_on_a_model_loaded_anew(real: OllamaServer) -> None:
+    ask = model(real, deterministic=True, max_tokens=24)
+    backend = ask.engine.backend
+    assert backend.slots == 1
+    calls = [BackendContract.call(f"Tell me about {t}.", temperature=0.8) for t in ("rain", "stone")]
+    first = [backend.ask(call) for call in calls]
+    again = [backend.ask(call) for call in reversed(calls)]
+    assert [a.text for a in again] == [a.text for a in first][::-1]
+    assert all(a.load_s > 0 for a in [*first, *again])
 
 
 def test_preflight_says_everything_at_once(server: Any) -> None:

@@ -58,15 +58,17 @@ def test_nobody_waits_for_ever() -> None:
             order.append("b")
             done.set()
 
+    def again() -> None:
+        with queue.turn("a", True):
+            order.append("a")
+
     with queue.turn("a", True):
         waiting = threading.Thread(target=other)
         waiting.start()
         while len(queue) < 1:
             time.sleep(0.001)
         now[0] = 11.0
-        late = threading.Thread(
-            target=lambda: order.append("a") if queue.turn("a", True).__enter__() is None else 0
-        )
+        late = threading.Thread(target=again)
         late.start()
         while len(queue) < 2:
             time.sleep(0.001)

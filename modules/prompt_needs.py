@@ -1,0 +1,81 @@
+"""How long the prompts of a program can get on a set of tasks: what is asked before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import dspy
+
+from ..runtime.preflight import PromptNeed
+from ..runtime.task import Task
+from .adapter import CodeAdapter
+from .knobs import Choice, Int, Setting
+from .stage import ModelStage
+
+_FEEDBACK_TOKENS = 400
+"""Feedback has at most some 1,000 characters (`modules.feedback`)."""
+
+
+def prompt_needs(program: dspy.Module, tasks: Sequence[Task], *, oracle: bool = False) -> list[PromptNeed]:
+    """The longest prompt of every stage and model of a program.
+
+    What the run itself adds to a prompt (the code before, a plan, a note) counts at the most that the program's
+    stages may answer.
+
+    Args:
+        program: Any DSPy module; its stages are looked at, with every option of their `Choice`s.
+        tasks: What it is to be run on.
+        oracle: Hidden tests steer too; they are shown in no prompt but in feedback, which is bounded.
+
+    Example:
+        >>> from greenloop import Generate, Task
+        >>> (need,) = prompt_needs(Generate(model="embedded"), [Task(task_id="a", prompt="Write f().")])
+        >>> need.model, need.max_tokens, need.task_id
+        ('embedded', 512, 'a')
+    """
+    problems = [task.problem_for("oracle" if oracle else "visible") for task in tasks]
+    if not problems:
+        return []
+    texts = [problem.render() for problem in problems]
+    longest = max(range(len(texts)), key=lambda i: len(texts[i]))
+    stages = cast("list[ModelStage]", [stage for _, stage in program.named_sub_modules(ModelStage)])
+    most_answer = max((_most(stage.max_tokens) for stage in stages), default=0)
+    needs: list[PromptNeed] = []
+    for stage in stages:
+        signature: Any = stage.predict.signature
+        messages = CodeAdapter().format(
+            signature, list(stage.predict.demos), {"problem": texts[longest], "message": texts[longest]}
+        )
+        earlier = [n for n in signature.input_fields if n not in ("problem", "feedback")]
+        added = most_answer * len(earlier) + (_FEEDBACK_TOKENS if "feedback" in signature.input_fields else 0)
+        text = "\n".join(str(m["content"]) for m in messages)
+        for model in _models(stage):
+            needs.append(
+                PromptNeed(
+                    model=model,
+                    text=text,
+                    added_tokens=added,
+                    max_tokens=_most(stage.max_tokens),
+                    task_id=problems[longest].task_id,
+                    stage=stage.name,
+                )
+            )
+    return needs
+
+
+def _models(stage: ModelStage) -> list[Any]:
+    """Every model that the stage may be given."""
+    if isinstance(stage.model, Choice):
+        return [option for option in stage.model.options if option]
+    chosen = stage.model.value or stage.predict.lm or dspy.settings.lm
+    return [chosen] if chosen else []
+
+
+def _most(setting: Setting) -> int:
+    """The largest value that a setting of a number of tokens may take."""
+    if isinstance(setting, Int):
+        return setting.high
+    if isinstance(setting, Choice):
+        return max((int(option) for option in setting.options if option), default=0)
+    return int(setting.value or 0)
