@@ -134,6 +134,12 @@ class Meter:
         with self._lock:
             self._as_if += usage
 
+    def book_elsewhere(self, paid: Usage, as_if: Usage) -> None:
+        """Book what another process spent for this run."""
+        with self._lock:
+            self._paid += paid
+            self._as_if += as_if
+
     @contextmanager
     def reserve(self, tokens: int) -> Generator[_Settle, None, None]:
         """Reserve a call's largest cost, and book what it did cost when `settle(usage)` is called inside.
@@ -160,7 +166,7 @@ class Meter:
 
     def exhausted(self) -> str | None:
         """Which limit is reached already, in words; None while there is something left."""
-        b, p = self.budget, self._paid
+        b, p = self.budget, self.paid
         reached = [
             (b.tokens, p.tokens, "tokens"),
             (b.calls, p.calls, "calls"),
