@@ -6,10 +6,10 @@ gets one row per (program, task, replicate).
 
 from __future__ import annotations
 
-import contextvars
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from ..runtime.problem import Steering
 from ..runtime.run import Session, current_session, use_run
 from ..runtime.task import Task
 from .check import check, solved
+from .elsewhere import hands_for
 from .figures import Figure
 from .program_settings import program_settings
 
@@ -189,8 +190,12 @@ def score(
             programs of `modules.paper`.
         metric: DSPy metric; `gl.solved` counts tasks whose tests all pass.
         limits: Bounds of the run that judges; those of `Execute` hold while a program steers itself.
-        concurrency: Runs at once; the engine limits calls to what an endpoint serves.
-        executor: Runs the work; threads of its own where none is given.
+        concurrency: Runs at once; the engine limits calls to what an endpoint serves. With an executor of other
+            processes: the jobs in flight, so at least as many as it has workers.
+        executor: Runs the work; threads of its own where none is given. Any but a `ThreadPoolExecutor` may have other
+            processes or machines as its workers (`ProcessPoolExecutor`, a Dask cluster's `client.get_executor()`):
+            they open the session's store by its URL, call the models themselves, and take keys of model servers from
+            their own environment. `on_call` of the session is told nothing there.
         on_progress: Called after each (task, replicate), from the calling thread.
         stop_early: Called with the scores so far; True ends the scoring with those.
 
@@ -219,37 +224,43 @@ def score(
     scores: list[TaskScore] = []
     models: dict[str, str] = {}
     started = time.monotonic()
-    own = executor is None
-    pool = executor or ThreadPoolExecutor(
-        max_workers=max(1, concurrency), thread_name_prefix="greenloop-score"
-    )
-    queue = iter(jobs)
-    pending: set[Future[tuple[TaskScore, dict[str, str]]]] = set()
+    hands = hands_for(executor, how, concurrency)
+    left = deque(jobs)
+    pending: dict[Future[Any], tuple[Task, int]] = {}
     try:
-        pending |= _submit(pool, queue, concurrency, how)
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        while left or pending:
+            while left and len(pending) < hands.width:
+                job = left.popleft()
+                pending[hands.submit(*job)] = job
+            done, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
-                item, used = future.result()
-                scores.append(item)
-                models.update(used)
+                job = pending.pop(future)
+                result = hands.take(future)
+                if result is None:
+                    left.append(job)
+                    continue
+                scores.append(result[0])
+                models.update(result[1])
                 if on_progress is not None:
                     on_progress(_progress(scores, len(jobs), session, started))
             if stop_early is not None and stop_early(scores):
                 break
-            pending |= _submit(pool, queue, len(done), how)
+    except GreenloopError:
+        for future in pending:
+            future.cancel()
+        hands.drain(pending)
+        raise
     finally:
         for future in pending:
             future.cancel()
-        if own:
-            pool.shutdown(wait=True, cancel_futures=True)
+        hands.close()
     order = {(task.task_id, r): i for i, (task, r) in enumerate(jobs)}
     scores.sort(key=lambda s: order[s.task_id, s.replicate])
     simulated = any(name.startswith("simulated") for name in models)
     return Scores(
         digest,
         steering,
-        session.sandbox.tier,
+        hands.tier,
         models,
         tuple(scores),
         simulated,
@@ -336,20 +347,6 @@ def score_one(how: Conditions, task: Task, replicate: int) -> tuple[TaskScore, d
         [attempt.to_json() for attempt in trajectory.attempts],
     )
     return item, models
-
-
-def _submit(
-    pool: Executor, queue: Iterator[tuple[Task, int]], count: int, how: Conditions
-) -> set[Future[tuple[TaskScore, dict[str, str]]]]:
-    """Hand the next `count` jobs to the pool, each in a copy of this context (DSPy's settings travel along)."""
-    submitted: set[Future[tuple[TaskScore, dict[str, str]]]] = set()
-    for _ in range(count):
-        job = next(queue, None)
-        if job is None:
-            break
-        context = contextvars.copy_context()
-        submitted.add(pool.submit(context.run, score_one, how, *job))
-    return submitted
 
 
 def _progress(scores: list[TaskScore], total: int, session: Session, started: float) -> Progress:

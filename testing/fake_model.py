@@ -39,6 +39,9 @@ class ScriptedBackend:
     def __deepcopy__(self, memo: dict[int, Any]) -> ScriptedBackend:
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ScriptedBackend, (self._script, self._spec, self._slots, self._seconds, self._identity)
+
     @property
     def spec(self) -> ModelSpec:
         """What the fake says it is; always labelled as simulated."""

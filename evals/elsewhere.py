@@ -1,0 +1,354 @@
+"""Scoring in other processes and on other machines: jobs that can be pickled, and their results brought home.
+
+Threads share the program, the session and its accounts. Any other executor (`ProcessPoolExecutor`, a Dask cluster's
+`client.get_executor()`) gets jobs that hold all they need: the program by value, the task, the store's URL.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import os
+import platform
+import uuid
+from collections.abc import Iterable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import dspy
+
+from ..errors import (
+    BudgetExhausted,
+    GreenloopError,
+    InfrastructureError,
+    ProgramError,
+    StoreError,
+    UsageError,
+)
+from ..runtime.budget import Budget, Meter, Usage
+from ..runtime.execution import Limits
+from ..runtime.problem import Steering
+from ..runtime.run import Session
+from ..runtime.store import Store, open_store
+from ..runtime.store.accounts import accounts, put_account
+from ..runtime.store.connection import in_memory
+from ..runtime.task import Task
+
+if TYPE_CHECKING:
+    from .scoring import Conditions, TaskScore
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One (task, replicate) for another process.
+
+    Attributes:
+        payload: Program, metric and DSPy's language model, by cloudpickle.
+        digest: The program's content hash.
+        store_url: The store that all share.
+        token: What the store must hold, so that nobody works on another database of the same name.
+        seed: Seed of the session.
+        steering: Which tests steer.
+        limits: Bounds of the run that judges.
+        settings: What the ledger states.
+        task: The task.
+        replicate: Number of the replicate.
+        allowance: What this job may pay.
+    """
+
+    payload: bytes
+    digest: str
+    store_url: str
+    token: str
+    seed: int
+    steering: Steering
+    limits: Limits
+    settings: dict[str, Any]
+    task: Task
+    replicate: int
+    allowance: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a job brought: a score or an error, and what it cost either way.
+
+    Attributes:
+        item: The score; None where it failed.
+        models: Name to digest of the models that were called.
+        paid: What was really spent there.
+        as_if: What its calls cost at their first making.
+        tier: The sandbox tier there.
+        error: Why it failed.
+    """
+
+    item: TaskScore | None
+    models: dict[str, str]
+    paid: Usage
+    as_if: Usage
+    tier: str = ""
+    error: GreenloopError | None = None
+
+
+class Here:
+    """Runs jobs in threads of this process, which share program, session and accounts.
+
+    Args:
+        executor: Threads; some of its own where none are given.
+        how: What all jobs share.
+        concurrency: Jobs at once.
+    """
+
+    def __init__(self, executor: ThreadPoolExecutor | None, how: Conditions, concurrency: int) -> None:
+        self.width = max(1, concurrency)
+        self._how = how
+        self._own = None if executor else ThreadPoolExecutor(self.width, thread_name_prefix="greenloop-score")
+        self._pool = executor or cast("ThreadPoolExecutor", self._own)
+
+    def submit(self, task: Task, replicate: int) -> Future[Any]:
+        """Hand out one job, in a copy of this context (DSPy's settings travel along)."""
+        from .scoring import score_one
+
+        return self._pool.submit(contextvars.copy_context().run, score_one, self._how, task, replicate)
+
+    def take(self, future: Future[Any]) -> tuple[TaskScore, dict[str, str]] | None:
+        """The result of a job that ended.
+
+        Raises:
+            GreenloopError: Why it failed.
+        """
+        return future.result()
+
+    @property
+    def tier(self) -> str:
+        """The sandbox tier that judged."""
+        return self._how.session.sandbox.tier
+
+    def drain(self, pending: Iterable[Future[Any]]) -> None:
+        """What runs books its payments by itself."""
+
+    def close(self) -> None:
+        """End threads of its own, once what runs has ended."""
+        if self._own is not None:
+            self._own.shutdown(wait=True, cancel_futures=True)
+
+
+class Elsewhere:
+    """Hands jobs to an executor of other processes, within the session's budget.
+
+    What is left of a budget is split among the jobs in flight, so that together they cannot overrun it. Where a part
+    does not reach, jobs go one at a time from then on, each with all that is left.
+
+    Args:
+        executor: Any executor whose jobs and results are pickled.
+        how: What all jobs share.
+        concurrency: Most jobs in flight.
+
+    Raises:
+        UsageError: The session's store or sandbox is known to this process only.
+        ProgramError: The program cannot be pickled.
+    """
+
+    def __init__(self, executor: Executor, how: Conditions, concurrency: int) -> None:
+        from ..runtime.sandbox import default_sandbox
+
+        session = how.session
+        if in_memory(session.store.parsed_url):
+            raise UsageError(
+                "an executor of other processes needs a store that they can open: gl.session(store='sqlite:///FILE.db')"
+                " on this machine, a PostgreSQL URL for several"
+            )
+        if session.sandbox is not default_sandbox():
+            raise UsageError("an executor of other processes runs the default sandbox: give the session none")
+        self._most = max(1, concurrency)
+        self._executor, self._how = executor, how
+        self._payload = _pickled((how.program, how.metric, dspy.settings.lm))
+        self._store_url, self._token = _absolute(session.store), _meeting_token(session.store)
+        self._jobs: dict[Future[Any], Job] = {}
+        self._tiers: set[str] = set()
+
+    @property
+    def width(self) -> int:
+        """Most jobs in flight now: no more than there is something left for."""
+        free = min((int(left) for left in self._left()[:2] if left is not None), default=self._most)
+        return max(1, min(self._most, len(self._jobs) + max(0, free)))
+
+    def submit(self, task: Task, replicate: int) -> Future[Any]:
+        """Hand out one job.
+
+        Raises:
+            BudgetExhausted: Nothing is left.
+        """
+        how = self._how
+        if reached := how.session.meter.exhausted():
+            raise BudgetExhausted(reached)
+        job = Job(
+            payload=self._payload,
+            digest=how.digest,
+            store_url=self._store_url,
+            token=self._token,
+            seed=how.session.seed,
+            steering=how.steering,
+            limits=how.limits,
+            settings=how.settings,
+            task=task,
+            replicate=replicate,
+            allowance=self._allowance(),
+        )
+        future = self._executor.submit(run_job, job)
+        self._jobs[future] = job
+        return future
+
+    def take(self, future: Future[Any]) -> tuple[TaskScore, dict[str, str]] | None:
+        """The result of a job that ended; None where its part of the budget did not reach, and it is to go again.
+
+        Raises:
+            GreenloopError: Why it failed; `InfrastructureError` where the executor itself did.
+        """
+        del self._jobs[future]
+        try:
+            outcome = cast("Outcome", future.result())
+        except Exception as error:
+            words = " ".join(str(error).split())[:200]
+            raise InfrastructureError(f"the executor lost a job: {type(error).__name__}: {words}") from error
+        self._how.session.meter.book_elsewhere(outcome.paid, outcome.as_if)
+        if isinstance(outcome.error, BudgetExhausted) and (self._jobs or self._most > 1):
+            self._most = 1
+            return None
+        if outcome.error is not None:
+            raise outcome.error
+        self._tiers.add(outcome.tier)
+        return cast("TaskScore", outcome.item), outcome.models
+
+    @property
+    def tier(self) -> str:
+        """The sandbox tiers that judged."""
+        return ", ".join(sorted(self._tiers))
+
+    def drain(self, pending: Iterable[Future[Any]]) -> None:
+        """Wait for jobs that could not be cancelled any more, and book what they paid."""
+        for future in pending:
+            if not future.cancelled() and future in self._jobs:
+                with suppress(GreenloopError):
+                    self.take(future)
+
+    def close(self) -> None:
+        """The executor is its owner's."""
+
+    def _left(self) -> tuple[float | None, float | None, float | None]:
+        """Tokens, calls and model seconds that are neither paid nor out with a job; None where there is no limit."""
+        meter = self._how.session.meter
+        budget, paid = meter.budget, meter.paid
+        jobs = list(self._jobs.values())
+
+        def left(limit: float | None, spent: float, name: str) -> float | None:
+            return None if limit is None else limit - spent - sum(getattr(j.allowance, name) for j in jobs)
+
+        return (
+            left(budget.tokens, paid.tokens, "tokens"),
+            left(budget.calls, paid.calls, "calls"),
+            left(budget.model_seconds, paid.model_seconds, "model_seconds"),
+        )
+
+    def _allowance(self) -> Budget:
+        """An equal part of what is left for each job that may be in flight."""
+        parts = max(1, self.width - len(self._jobs))
+        tokens, calls, seconds = self._left()
+        meter = self._how.session.meter
+        wall = None if meter.budget.timeout_s is None else meter.budget.timeout_s - meter.wall_s
+        return Budget(
+            tokens=None if tokens is None else max(1, int(tokens / parts)),
+            calls=None if calls is None else max(1, int(calls / parts)),
+            model_seconds=None if seconds is None else max(1e-9, seconds / parts),
+            timeout_s=None if wall is None else max(1e-9, wall),
+        )
+
+
+def hands_for(executor: Executor | None, how: Conditions, concurrency: int) -> Here | Elsewhere:
+    """What runs the jobs of a scoring."""
+    if executor is None or isinstance(executor, ThreadPoolExecutor):
+        return Here(executor, how, concurrency)
+    return Elsewhere(executor, how, concurrency)
+
+
+def run_job(job: Job) -> Outcome:
+    """Run a job in this process; what a worker calls."""
+    from .scoring import Conditions, score_one
+
+    meter = Meter(job.allowance)
+    item: TaskScore | None = None
+    models: dict[str, str] = {}
+    tier, failed = "", None
+    try:
+        program, metric, lm = _unpickled(job.payload)
+        session = Session(_store(job.store_url, job.token), seed=job.seed, meter=meter)
+        how = Conditions(session, program, job.digest, job.steering, metric, job.limits, job.settings)
+        with dspy.context(lm=lm):
+            item, models = score_one(how, job.task, job.replicate)
+        tier = session.sandbox.tier
+    except GreenloopError as error:
+        failed = error
+    return Outcome(item, models, meter.paid, meter.as_if, tier, failed)
+
+
+def _pickled(what: Any) -> bytes:
+    import cloudpickle
+
+    try:
+        return cloudpickle.dumps(what)
+    except Exception as error:
+        raise ProgramError(
+            f"the program or metric cannot be sent to another process: {type(error).__name__}: {error}"
+        ) from error
+
+
+@functools.lru_cache(maxsize=8)
+def _unpickled(payload: bytes) -> Any:
+    import cloudpickle
+
+    try:
+        return cloudpickle.loads(payload)
+    except Exception as error:
+        raise ProgramError(
+            f"the program cannot be made here: {type(error).__name__}: {error}; workers need the modules that it is"
+            " made of"
+        ) from error
+
+
+@functools.lru_cache(maxsize=4)
+def _store(url: str, token: str) -> Store:
+    """The store that all share.
+
+    Raises:
+        StoreError: It is another database of the same name.
+    """
+    store = open_store(url)
+    if token not in accounts(store, _MEETING):
+        raise StoreError(
+            f"{store!r} on {platform.node()} is not the run's own database: workers on other machines need a PostgreSQL"
+            " URL"
+        )
+    return store
+
+
+_MEETING = "workers meet here"
+
+
+def _meeting_token(store: Store) -> str:
+    """A sign in the store by which workers know it."""
+    known = accounts(store, _MEETING)
+    if known:
+        return min(known)
+    token = uuid.uuid4().hex
+    put_account(store, _MEETING, token, {})
+    return token
+
+
+def _absolute(store: Store) -> str:
+    """The store's URL from any working folder."""
+    url = store.parsed_url
+    if url.get_backend_name() == "sqlite":
+        url = url.set(database=os.path.abspath(str(url.database)))
+    return url.render_as_string(hide_password=False)
