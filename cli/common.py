@@ -66,8 +66,22 @@ def command_session(
     store: str | None, seed: int, meter: Meter | None = None
 ) -> Generator[Session, None, None]:
     """The session of a command, on its store."""
-    with session(store_url(store), seed=seed, meter=meter) as active:
-        yield active
+    try:
+        with session(store_url(store), seed=seed, meter=meter) as active:
+            yield active
+    finally:
+        tell_swaps()
+
+
+def tell_swaps() -> None:
+    """Say how often models took each other's place in a server's memory, where they did."""
+    from ..runtime.endpoint_queue import swaps
+
+    if count := swaps():
+        err.print(
+            f"{count} changes of the loaded model: the models do not fit together, and calls were grouped by model",
+            soft_wrap=True,
+        )
 
 
 def read_tasks(name: str, data: Path | None, limit: int | None) -> list[Task]:

@@ -13,6 +13,7 @@ from ..errors import UsageError
 from ..evals.samples import write_samples
 from ..evals.scoring import Scores, score
 from ..optimizers.artifact import load
+from ..runtime.endpoint_queue import swaps
 from ..runtime.execution import Limits
 from ..runtime.task import Task
 from .common import (
@@ -194,7 +195,7 @@ def score_and_show(
         paid = session.meter.paid
     figure = scores.figure()
     if as_json:
-        print_json({**figure.model_dump(mode="json"), "paid": paid.to_json()})
+        print_json({**figure.model_dump(mode="json"), "paid": paid.to_json(), "model_swaps": swaps()})
     else:
         out.print(figure_table({title: figure}))
         out.print(escape(figure_notes(figure, paid)), soft_wrap=True)

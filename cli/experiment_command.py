@@ -15,11 +15,13 @@ from .common import (
     JsonOption,
     LimitOption,
     StoreOption,
+    check_models,
     command_session,
     out,
     print_json,
     read_tasks,
 )
+from .programs import tunable_program
 from .show import figure_table, scoring_progress
 
 ModelsOption = Annotated[
@@ -91,6 +93,11 @@ def experiment(
         **named,
     )
     chosen = read_tasks(settings.tasks, settings.data, settings.limit)
+    check_models(
+        tunable_program(list(dict.fromkeys(settings.models)), max_tokens=settings.max_tokens),
+        chosen,
+        oracle=settings.oracle,
+    )
     with command_session(store, settings.seed) as session:
         result = run_experiment(name, settings, tasks=chosen, watch=scoring_progress)
         paid = session.meter.paid

@@ -35,6 +35,7 @@ from .common import (
     print_json,
     read_tasks,
     store_url,
+    tell_swaps,
 )
 from .programs import tunable_program
 
@@ -70,7 +71,9 @@ def tune(
     by: Annotated[str, typer.Option("--by", help="cheapest by compute or by seconds")] = "compute",
     folds: Annotated[
         int | None,
-        typer.Option("--folds", min=0, help="cross-fit over so many folds; 0 never; by tasks and budget without"),
+        typer.Option(
+            "--folds", min=0, help="cross-fit over so many folds; 0 never; by tasks and budget without"
+        ),
     ] = None,
     train: Annotated[float, typer.Option("--train", help="share of the tasks that is tuned on")] = 0.5,
     finalists: Annotated[
@@ -123,6 +126,7 @@ def tune(
             on_progress=tell,
         )
         tuned = tuner.compile(program, trainset=tuned_on, valset=locked)
+    tell_swaps()
     folder = export(tuned, out_folder)
     evidence = cast("Evidence", cast("Any", tuned).evidence)
     if as_json:

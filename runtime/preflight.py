@@ -16,6 +16,9 @@ _OVERHEAD = 1.15
 """Loaded weights take somewhat more memory than their file: buffers and the graph."""
 
 
+_CARDS = ("/dev/nvidia0", "/dev/kfd")
+"""Where Linux shows a graphics card: Ollama then puts models into the card's memory, which is not looked at."""
+
 _FEWEST_CHARACTERS_PER_TOKEN = 2.0
 """Text with fewer characters to a token is rare: a prompt that fits at this rate needs no counting."""
 
@@ -164,24 +167,38 @@ def _thinking(backend: Backend, spec: ModelSpec) -> list[str]:
 
 def _memory(specs: Sequence[ModelSpec], limit: int | None) -> list[str]:
     """Models on this machine that are meant to be loaded together, against its memory."""
-    here = {s.digest: s for s in specs if _is_local(s) and not s.options.exclusive}
-    needs = {s.name: memory_need(s) for s in here.values()}
-    largest = max((memory_need(s) for s in specs if _is_local(s)), default=0)
+    local = [s for s in specs if _is_local(s)]
+    needs = {s.name: memory_need(s) for s in {s.digest: s for s in local}.values() if not _is_loaded(s)}
     available = limit if limit is not None else available_memory()
-    if not available:
+    if not available or not needs:
         return []
-    total = sum(needs.values())
-    if largest > available:
-        return [
-            f"the largest model needs {_gb(largest)}, {_gb(available)} are free: take a smaller quantisation"
-        ]
-    if total > available and len(needs) > 1:
-        each = ", ".join(f"{name} {_gb(size)}" for name, size in needs.items())
-        return [
-            f"the models need {_gb(total)} together ({each}), {_gb(available)} are free: "
-            "set exclusive=True on them, and they are loaded in turns"
-        ]
+    if max(needs.values()) > available:
+        name, size = max(needs.items(), key=lambda need: need[1])
+        return [f"{name} needs {_gb(size)} of memory, {_gb(available)} are free: take a smaller quantisation"]
+    in_turns = {s.name for s in local if s.backend == "ollama" and s.options.exclusive}
+    together = {name: size for name, size in needs.items() if name not in in_turns}
+    total = sum(together.values())
+    if total > available and len(together) > 1:
+        each = ", ".join(f"{name} {_gb(size)}" for name, size in together.items())
+        first = next(iter(together)).partition("?")[0]
+        served = any(s.backend == "ollama" for s in local)
+        advice = (
+            f"let Ollama load them in turns, as in '{first}?exclusive=true'"
+            if served
+            else "take smaller quantisations, or serve them with Ollama, which loads them in turns"
+        )
+        return [f"the models need {_gb(total)} together ({each}), {_gb(available)} are free: {advice}"]
     return []
+
+
+def _is_loaded(spec: ModelSpec) -> bool:
+    """Whether an Ollama server has the model in memory already: that memory is no longer free."""
+    from .backends import ollama_api
+
+    if spec.backend != "ollama":
+        return False
+    full = ollama_api.full_name(spec.short_name)
+    return any(m.name == full and m.loaded for m in ollama_api.list_models(spec.api_base))
 
 
 def memory_need(spec: ModelSpec) -> int:
@@ -212,10 +229,12 @@ def available_memory() -> int:
 
 
 def _is_local(spec: ModelSpec) -> bool:
+    """Whether the model takes this machine's own memory, and not that of a graphics card or another machine."""
     if spec.path is not None:
         return True
     base = spec.api_base or ""
-    return spec.backend == "ollama" and any(h in base for h in ("127.0.0.1", "localhost", "[::1]"))
+    here = spec.backend == "ollama" and any(h in base for h in ("127.0.0.1", "localhost", "[::1]"))
+    return here and not any(os.path.exists(card) for card in _CARDS)
 
 
 def _gb(size: int) -> str:
