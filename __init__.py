@@ -43,6 +43,7 @@ _HOMES = {
     "Plan": "modules.plan",
     "Problem": "runtime.problem",
     "Program": "modules.program",
+    "RandomTopology": "optimizers.neat.random_topology",
     "Refine": "modules.refine",
     "Resample": "modules.programs",
     "Route": "modules.route",
@@ -87,6 +88,7 @@ __all__ = [
     "Plan",
     "Problem",
     "Program",
+    "RandomTopology",
     "Refine",
     "Resample",
     "Route",
@@ -131,6 +133,7 @@ if TYPE_CHECKING:
     from .modules.selecting import Select
     from .modules.write_tests import WriteTests
     from .optimizers.artifact import export, load
+    from .optimizers.neat.random_topology import RandomTopology
     from .optimizers.neat.search import NeatSearch
     from .optimizers.space import space
     from .optimizers.tuner import OptunaTuner

@@ -31,6 +31,7 @@ COMMANDS = {
     "check-benchmark": ("check_command", "check_benchmark"),
     "score": ("score_command", "score_samples"),
     "power": ("power_command", "show_power"),
+    "compare": ("compare_command", "compare_methods"),
     "report": ("report_command", "report"),
     "models": ("models_command", "models"),
     "store": ("store_command", "store"),

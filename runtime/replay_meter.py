@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 from .budget import Budget, Meter, Usage
 from .run import CallRecord
@@ -43,6 +44,17 @@ class ReplayMeter(Meter):
                     self._replayed.discard(call.key)
                     u = call.usage
                     self._change(Usage(-u.calls, -u.tokens_in, -u.tokens_out, -u.model_seconds))
+
+    def keys(self) -> frozenset[str]:
+        """The calls that were taken into account so far."""
+        with self._own:
+            return frozenset(self._made | self._replayed)
+
+    def took(self, keys: Iterable[str], paid: Usage) -> None:
+        """Take calls of an earlier run into account, with what they cost together."""
+        with self._own:
+            self._made |= set(keys)
+        self._change(paid)
 
     def _change(self, by: Usage) -> None:
         with self._lock:

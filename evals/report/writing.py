@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -212,7 +213,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=False,
     )
-    own: dict[str, Any] = {"search": _search, "rounded": _rounded}
+    own: dict[str, Any] = {"search": _search, "rounded": _rounded, "svg_image": _svg_image}
     environment.globals |= own
     return environment
 
@@ -240,6 +241,11 @@ def _search(line: TaskLine) -> str:
     if line.false_greens:
         words.append("false green")
     return " ".join(words).lower()
+
+
+def _svg_image(svg: str) -> str:
+    """An SVG as the address of an image: what is in it is shown, and never run."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
 def _rounded(rows: list[list[Any]]) -> list[list[Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import threading
 from collections.abc import Sequence
@@ -14,12 +16,15 @@ import dspy
 from ...errors import BudgetExhausted
 from ...evals.evidence import Evidence, Finalist
 from ...evals.scoring import Progress, Scores, score
+from ...modules.blueprint import program_digest
 from ...modules.knobs import knobs, to_plain
 from ...runtime.replay_meter import ReplayMeter
+from ...runtime.run import current_session
 from ...runtime.task import Task
 from ...runtime.versions import versions
 from ..confirming import confirm
 from .building import Pool, build_program
+from .ending import ending
 from .evaluating import Fitness, Record, rate_of
 from .expressing import Expressed
 from .side_by_side import side_by_side
@@ -74,6 +79,7 @@ class SearchRun:
             most_replicates=numbers.most_replicates,
             node_penalty=numbers.node_penalty,
         )
+        self._name = search.name(pool, self.tasks)
         self._generation = 0
         self._last_cost: tuple[int, int] | None = None
         self._stopping = threading.Event()
@@ -235,17 +241,30 @@ class SearchRun:
                 with self._telling:
                     self.owner.on_progress(SearchProgress(*phase, best, progress))
 
-        return score(
-            program,
-            tasks,
-            replicates=replicates,
-            first_replicate=first,
-            oracle=self.owner.oracle,
-            metric=self.owner.metric,
-            concurrency=self.owner.concurrency,
-            on_progress=tell,
-            stop_early=lambda _: self._stopping.is_set(),
-        )
+        def work() -> Scores:
+            return score(
+                program,
+                tasks,
+                replicates=replicates,
+                first_replicate=first,
+                oracle=self.owner.oracle,
+                metric=self.owner.metric,
+                concurrency=self.owner.concurrency,
+                on_progress=tell,
+                stop_early=lambda _: self._stopping.is_set(),
+            )
+
+        content = [
+            self._name,
+            self.meter.budget.model_dump_json(),
+            phase[0],
+            program_digest(program),
+            [t.digest for t in tasks],
+            replicates,
+            first,
+        ]
+        key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        return ending(current_session().store, self.meter, key, work)
 
 
 def _shown(expressed: Expressed) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""What a comparison compares: anything with `compile`, and the terms on which each search is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import dspy
+
+from ..runtime.budget import Budget
+from ..runtime.store import Store
+from ..runtime.task import Task
+
+Kind = Literal["simple loop", "resampling", "topology", "other"]
+"""What a method's programs are: of the simple loop's structure, plain resampling, or of a searched structure."""
+
+
+class Compiles(Protocol):
+    """An optimizer in DSPy's sense, called as ``compile(program, trainset=tasks)``; no locked task is among these."""
+
+    def compile(self, program: Any, /, *, trainset: Sequence[Task]) -> dspy.Module:
+        """A program; `.evidence` and a method `drawings(found)` of the optimizer are used where they are there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms one search is run; the same for every method but for the seed.
+
+    Attributes:
+        seed: Seed of this search: no two searches share one, so each pays for its own draws.
+        budget: What it may pay. The session in force keeps it, too: an optimizer that knows no budgets is ended by it.
+        store: Cache, ledger and study.
+        oracle: Whether hidden tests steer too.
+        concurrency: Runs at once.
+        on_progress: To be told how far the search is, in whatever form the optimizer has.
+    """
+
+    seed: int
+    budget: Budget
+    store: Store
+    oracle: bool
+    concurrency: int
+    on_progress: Callable[[Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One of the methods that are compared.
+
+    Attributes:
+        make: A fresh optimizer for one search.
+        program: What its `compile` is given; None where it starts from nothing.
+        kind: See `Kind`.
+        searches: False for a program that is taken as it is: one run instead of one for each seed.
+    """
+
+    make: Callable[[Terms], Compiles]
+    program: dspy.Module | None = None
+    kind: Kind = "other"
+    searches: bool = True
+
+
+class Given:
+    """The optimizer that changes nothing: for programs that are compared as they are."""
+
+    def compile(self, program: Any, /, *, trainset: Sequence[Task]) -> dspy.Module:
+        """A copy of the program."""
+        return program.deepcopy()
+
+
+def given(program: dspy.Module, kind: Kind) -> Method:
+    """A program as a method without a search.
+
+    Example:
+        >>> from greenloop.modules.programs import Resample
+        >>> given(Resample(), "resampling").searches
+        False
+    """
+    return Method(lambda terms: Given(), program, kind, searches=False)
