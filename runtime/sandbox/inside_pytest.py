@@ -25,7 +25,9 @@ def run_pytest(test: Test, names: dict[str, Any], recorder: Recorder) -> None:
     """
     import pytest
 
-    path = os.path.join(os.getcwd(), "test_candidate.py")
+    before = len(recorder.units)
+    name = f"test_candidate_{before}"  # a name that was imported before would give its old tests again
+    path = os.path.join(os.getcwd(), f"{name}.py")
     with open(path, "w", encoding="utf-8") as file:
         file.write(test.text)
     source = test.tree
@@ -51,7 +53,7 @@ def run_pytest(test: Test, names: dict[str, Any], recorder: Recorder) -> None:
             else:
                 recorder.failed(number, call.excinfo.value)
 
-    module = types.ModuleType("test_candidate")
+    module = types.ModuleType(name)
     module.__dict__.update({k: v for k, v in names.items() if not k.startswith("__")})
     module.__file__ = path
     assert source is not None
@@ -68,14 +70,12 @@ def run_pytest(test: Test, names: dict[str, Any], recorder: Recorder) -> None:
     class Finder(importlib.abc.MetaPathFinder):
         """Finds the test module ahead of the file."""
 
-        def find_spec(self, name: str, path_: Any, target: Any = None) -> Any:
-            return (
-                importlib.machinery.ModuleSpec(name, Loader(), origin=path)
-                if name == "test_candidate"
-                else None
-            )
+        def find_spec(self, wanted: str, path_: Any, target: Any = None) -> Any:
+            return importlib.machinery.ModuleSpec(name, Loader(), origin=path) if wanted == name else None
 
     sys.meta_path.insert(0, Finder())
     options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--rootdir", os.getcwd()]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         pytest.main([path, *options, "--assert=plain", "-c", os.devnull], plugins=[Plugin()])
+    if len(recorder.units) == before:
+        raise AssertionError("pytest found no test in this module")

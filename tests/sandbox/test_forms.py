@@ -133,6 +133,19 @@ def test_pytest_module(box: Sandbox) -> None:
     }
 
 
+def test_each_of_several_pytest_modules_is_run(box: Sandbox) -> None:
+    first = "import pytest\n\ndef test_a():\n    assert add(1, 2) == 3\n"
+    found = box.run(ADD, [first, first.replace("test_a", "test_b").replace("3", "4")])
+    assert {t.test: t.passed for t in found.tests} == {"test_a": True, "test_b": False}
+
+
+def test_a_pytest_module_without_a_test_is_never_passed(box: Sandbox) -> None:
+    assert (
+        box.run(ADD, ["import pytest\n\n@pytest.fixture\ndef one():\n    return add(1, 2)\n"]).outcome
+        != "passed"
+    )
+
+
 PATCHING = "from unittest.mock import patch\nwith patch('builtins.input', return_value='5'):\n    assert ask() == 5\n"
 
 
