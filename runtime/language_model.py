@@ -15,7 +15,7 @@ from ..errors import UsageError
 from .backends.base import Backend
 from .backends.litellm_chat import LitellmBackend
 from .engine import AsyncEngine, Engine, rollout
-from .model_spec import ModelSpec, parse_model, with_host
+from .model_spec import ModelSpec, options_of, parse_model, with_host
 
 _engines: dict[str, Engine] = {}
 _lock = threading.Lock()
@@ -181,10 +181,11 @@ def _taken_over(lm: dspy.BaseLM, options: dict[str, Any]) -> LanguageModel:
         return LanguageModel(engine_for(_our_name(lm.model, base), **given), **_settings(lm))
     from .backends.custom import DspyBackend
 
+    chosen = options_of(lm.model, options)
     with _lock:
-        known = f"object {id(lm)}"
+        known = f"object {id(lm)} {chosen.model_dump_json()}"
         if known not in _engines:
-            spec = ModelSpec(name=lm.model, backend="custom", model=lm.model)
+            spec = ModelSpec(name=lm.model, backend="custom", model=lm.model, options=chosen)
             _engines[known] = Engine(DspyBackend(lm, spec))
         return LanguageModel(_engines[known], **_settings(lm))
 

@@ -158,10 +158,7 @@ def parse_model(name: str, **options: Any) -> ModelSpec:
     """
     written = name
     name, _, query = name.partition("?")
-    try:
-        chosen = ModelOptions(**(_from_query(written, query) | options))
-    except ValidationError as error:
-        raise UsageError(f"model {written!r}: {_first_line(error)}") from error
+    chosen = options_of(written, _from_query(written, query) | options)
     scheme, separator, rest = name.partition(":")
     if name == "embedded":
         return ModelSpec(name=written, backend="embedded", model="openai/embedded", options=chosen)
@@ -183,6 +180,18 @@ def parse_model(name: str, **options: Any) -> ModelSpec:
     if "/" in name and not name.startswith("/") and " " not in name and not name.endswith(".gguf"):
         return ModelSpec(name=written, backend="litellm", model=name, options=chosen)
     raise UnknownModel(_unknown(name))
+
+
+def options_of(name: str, given: dict[str, Any]) -> ModelOptions:
+    """The options of a model, checked.
+
+    Raises:
+        UsageError: One is unknown or out of range.
+    """
+    try:
+        return ModelOptions(**given)
+    except ValidationError as error:
+        raise UsageError(f"model {name!r}: {_first_line(error)}") from error
 
 
 def _from_query(name: str, query: str) -> dict[str, Any]:

@@ -9,14 +9,18 @@ if TYPE_CHECKING:
     from .chat_server import ChatServer
     from .fake_model import ScriptedModel
     from .ollama_server import OllamaServer
+    from .optimizer_contract import OptimizerContract
+    from .token_model import TokenModel
 
-__all__ = ["BackendContract", "ChatServer", "OllamaServer", "ScriptedModel"]
+__all__ = ["BackendContract", "ChatServer", "OllamaServer", "ScriptedModel", "TokenModel"]
 
 _HOMES = {
     "BackendContract": "backend_contract",
     "ChatServer": "chat_server",
     "OllamaServer": "ollama_server",
+    "OptimizerContract": "optimizer_contract",
     "ScriptedModel": "fake_model",
+    "TokenModel": "token_model",
 }
 
 

@@ -7,13 +7,21 @@ import time
 import uuid
 from typing import Any
 
+import dspy
+from dspy.lm15 import Config, Message, Request, TextPart, ThinkingPart
+
 from ..model_spec import ModelSpec
+from .answer_text import split_thinking, strip_escapes
 from .base import Answer, Call
 from .litellm_chat import CHARACTERS_PER_TOKEN
 
 
 class DspyBackend:
     """Any `dspy.BaseLM` that is not ours, asked through its own call.
+
+    A `dspy.LM` with an engine of its own is sent the seed and counts its tokens. An older subclass with
+    `forward` gets no seed, its tokens are estimated and its cut answers pass unflagged; DSPy 3.5 drops it.
+    Timeouts, streaming and the context are the wrapped model's own affair.
 
     Args:
         lm: The language model; DSPy's cache is left out of its calls.
@@ -46,15 +54,60 @@ class DspyBackend:
         """Nothing is held open."""
 
     def ask(self, call: Call) -> Answer:
-        """Ask the wrapped model."""
+        """Ask the wrapped model: an engine by a typed request, an older `BaseLM` by its messages."""
         started = time.monotonic()
-        sampling = {
-            k: v for k, v in call.sampling.items() if k in ("temperature", "max_tokens", "top_p", "stop")
-        }
-        outputs = self.lm(messages=[dict(m) for m in call.messages], **sampling)
-        first = outputs[0]
-        text = first if isinstance(first, str) else str(first.get("text") or "")
-        tokens_in = round(call.prompt_characters / CHARACTERS_PER_TOKEN)
-        tokens_out = round(len(text) / CHARACTERS_PER_TOKEN)
+        if isinstance(self.lm, dspy.LM):
+            response = self.lm(_request(self.lm.model, call))
+            text, thinking = _texts(response)
+            usage = response.usage
+            counted = usage.input_tokens, usage.output_tokens
+            finish = "length" if response.finish_reason == "length" else "stop"
+        else:
+            names = ("temperature", "max_tokens", "top_p", "stop")
+            sampling = {k: v for k, v in call.sampling.items() if k in names}
+            first = self.lm(messages=[dict(m) for m in call.messages], **sampling)[0]
+            text, thinking = first if isinstance(first, str) else str(first.get("text") or ""), ""
+            counted, finish = (None, None), "stop"
         seconds = time.monotonic() - started
-        return Answer(text, "", "stop", tokens_in, tokens_out, 0, seconds, flags=("estimated_tokens",))
+        text, inner = split_thinking(strip_escapes(text))
+        thinking = "\n".join(t for t in (thinking, inner) if t)
+        flags = ("thinking_only",) if thinking and not text.strip() else ()
+        if None in counted:
+            tokens_in = round(call.prompt_characters / CHARACTERS_PER_TOKEN)
+            tokens_out = round((len(text) + len(thinking)) / CHARACTERS_PER_TOKEN)
+            return Answer(
+                text,
+                thinking,
+                finish,
+                tokens_in,
+                tokens_out,
+                seconds=seconds,
+                flags=(*flags, "estimated_tokens"),
+            )
+        return Answer(
+            text, thinking, finish, int(counted[0] or 0), int(counted[1] or 0), seconds=seconds, flags=flags
+        )
+
+
+def _request(model: str, call: Call) -> Request:
+    """The call as DSPy's typed request."""
+    known = ("temperature", "max_tokens", "top_p", "top_k", "presence_penalty", "frequency_penalty")
+    config: dict[str, Any] = {n: call.sampling[n] for n in known if call.sampling.get(n) is not None}
+    if stop := call.sampling.get("stop"):
+        config["stop"] = tuple(stop)
+    system = "\n\n".join(m["content"] for m in call.messages if m["role"] == "system")
+    turns: Any = tuple(
+        Message(role=m["role"], parts=(TextPart(m["content"]),))  # pyright: ignore[reportArgumentType]
+        for m in call.messages
+        if m["role"] != "system"
+    )
+    return Request(
+        model=model, messages=turns, system=system or None, config=Config(seed=call.seed, **config)
+    )
+
+
+def _texts(response: Any) -> tuple[str, str]:
+    """Answer and thinking text of a response."""
+    parts = response.message.parts
+    answer = "".join(p.text for p in parts if isinstance(p, TextPart))
+    return answer, "\n".join(p.text for p in parts if isinstance(p, ThinkingPart))

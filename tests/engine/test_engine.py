@@ -8,10 +8,12 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dspy
 import pytest
+from dspy.lm15 import Message, Request, Response, TextPart, Usage
 from dspy.utils.callback import BaseCallback
 from greenloop.errors import BudgetExhausted, ProgramError, UnknownModel, UsageError
 from greenloop.runtime.budget import Budget, Meter
@@ -191,6 +193,79 @@ def test_a_dummy_lm_is_asked_through_the_engine() -> None:
     with session() as active, use_run(active.open_run("t")) as run:
         ours("really?")
         assert run.calls[0].flags == ("estimated_tokens",)
+
+
+class OwnEngine:
+    """A DSPy engine as a user writes one."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> OwnEngine:
+        return self
+
+    def complete(self, request: Request) -> Response:
+        self.requests.append(request)
+        message = Message(role="assistant", parts=(TextPart("hmm</think>x = 1"),))
+        return Response(
+            id="1", model=request.model, message=message, finish_reason="length", usage=Usage(11, 5)
+        )
+
+
+def test_an_engine_of_the_users_own_gets_the_seed_and_counts_its_tokens() -> None:
+    own = OwnEngine()
+    ours = language_model(dspy.LM("my/engine", engine=own, cache=False), temperature=0.5)
+    with session() as active, use_run(active.open_run("t")) as run:
+        messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]
+        answers = [ours(messages=messages, max_tokens=9)[0] for _ in range(2)]
+        first, second = run.calls
+    assert "x = 1" in str(answers[0])
+    assert (first.usage.tokens_in, first.usage.tokens_out) == (11, 5)
+    assert (first.truncated, first.thinking, first.flags) == (True, "hmm", ())
+    assert first.seed != second.seed
+    assert [r.config.seed for r in own.requests] == [first.seed, second.seed]
+    assert own.requests[0].config.max_tokens == 9
+    assert (own.requests[0].system, own.requests[0].config.temperature) == ("Be brief.", 0.5)
+
+
+def test_an_older_lm_with_forward_still_answers() -> None:
+    class Older(dspy.BaseLM):
+        def forward(self, prompt: Any = None, messages: Any = None, **settings: Any) -> Any:
+            message = SimpleNamespace(content=messages[-1]["content"].upper())
+            choice = SimpleNamespace(message=message, finish_reason="stop", text=None)
+            return SimpleNamespace(choices=[choice], usage={}, model="older")
+
+    ours = language_model(Older("my/older"))
+    with session() as active, use_run(active.open_run("t")) as run:
+        assert ours("hi") == ["HI"]
+        assert run.calls[0].flags == ("estimated_tokens",)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("embedded?num_cxt=1", "unknown option 'num_cxt'; did you mean num_ctx"),
+        ("embedded?num_ctx", r"written \?option=value"),
+        ("ollama:m?api_key=k", "set GREENLOOP_API_KEY"),
+        ("ollama:m?deterministic=true&slots=4", "deterministic means one slot"),
+        ("groq/m?deterministic=true", "cannot be had from a provider"),
+        ("ollama:m?deterministic=true&hosts=a&hosts=b", "cannot be had from several hosts"),
+    ],
+)
+def test_a_wrong_option_in_a_name_is_one_line(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        language_model(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_options_may_stand_in_a_name() -> None:
+    spec = parse_model("ollama:m:3b@http://h:1?num_ctx=8192&think=off&stop=a&stop=b&keep_alive=-1&top_p=0.9")
+    assert (spec.model, spec.api_base) == ("ollama_chat/m:3b", "http://h:1")
+    options = spec.options
+    assert (options.num_ctx, options.think, options.stop, options.keep_alive) == (8192, False, ("a", "b"), -1)
+    assert options.top_p == 0.9
+    assert spec.name.endswith("top_p=0.9")
+    assert parse_model("embedded?num_ctx=512", num_ctx=1024).options.num_ctx == 1024
 
 
 @pytest.mark.parametrize(
