@@ -36,6 +36,8 @@ _HOMES = {
     "GenerateExecuteRefine": "modules.programs",
     "Graph": "modules.graph",
     "GreenloopError": "errors",
+    "GuidedAttempts": "modules.guided_attempts",
+    "GuidedGenerate": "modules.guided",
     "Int": "modules.knobs",
     "Limits": "runtime.execution",
     "NeatSearch": "optimizers.neat.search",
@@ -81,6 +83,8 @@ __all__ = [
     "GenerateExecuteRefine",
     "Graph",
     "GreenloopError",
+    "GuidedAttempts",
+    "GuidedGenerate",
     "Int",
     "Limits",
     "NeatSearch",
@@ -124,6 +128,8 @@ if TYPE_CHECKING:
     from .modules.execute import Execute
     from .modules.generate import Generate
     from .modules.graph import Graph
+    from .modules.guided import GuidedGenerate
+    from .modules.guided_attempts import GuidedAttempts
     from .modules.knobs import Choice, Float, Int, knobs
     from .modules.plan import GenerateByPlan, Plan
     from .modules.program import Program

@@ -19,6 +19,8 @@ from .escalate import Escalate
 from .execute import Execute
 from .generate import Generate
 from .graph import Drafts, Graph, Mend
+from .guided import GuidedGenerate
+from .guided_attempts import GuidedAttempts
 from .knobs import Setting, from_state, settings
 from .paper import PaperCritique, PaperExecute, PaperGenerate, PaperRefine
 from .plan import GenerateByPlan, Plan
@@ -47,6 +49,8 @@ READY_MADE: dict[str, type[dspy.Module]] = {
         Drafts,
         Mend,
         Graph,
+        GuidedGenerate,
+        GuidedAttempts,
         PaperGenerate,
         PaperExecute,
         PaperRefine,

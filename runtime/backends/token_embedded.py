@@ -1,0 +1,232 @@
+"""A GGUF file in this process, asked a token at a time: exact token ids, 100 log-probabilities, a slot per context."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from ...errors import ModelUnavailable
+from ..token_source import END, Drawn, Mode, Piece, Prompt, Step, Which
+from .embedded import EmbeddedBackend, EmbeddedServer
+from .failures import PromptTooLong, too_long, translate
+from .token_lines import LineReading
+
+TOP = 100
+"""Log-probabilities asked for of each context."""
+DRAW_SLOTS = 3
+"""Continuations drawn at the same time by each seat."""
+
+_lock = threading.Lock()
+_sources: dict[tuple[object, int], EmbeddedTokens] = {}
+_threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="greenloop-tokens")
+
+
+def embedded_tokens(backend: EmbeddedBackend) -> EmbeddedTokens:
+    """The process's one token source for a file and its settings: those who share a server share its seats.
+
+    It has a seat for each four `slots` of the model's options, at least one.
+    """
+    seats = max(1, backend.settings.slots // 4)
+    with _lock:
+        known = (backend.settings, seats)
+        if known not in _sources:
+            _sources[known] = EmbeddedTokens(backend, seats)
+        return _sources[known]
+
+
+class EmbeddedTokens:
+    """A token source on a server of its own, so that nobody else's calls take its caches away.
+
+    With the option `deterministic` nothing is in a cache when a prompt is new, and the two contexts are asked one after
+    the other: the same prompts then give the same tokens, at some cost.
+
+    Args:
+        backend: The file's backend.
+        seats: Pairs of contexts that are worked on at the same time.
+    """
+
+    mode: Mode = "true guidance embedded"
+
+    def __init__(self, backend: EmbeddedBackend, seats: int) -> None:
+        self._backend = backend
+        self.deterministic = backend.spec.options.deterministic
+        self._each = 2 + DRAW_SLOTS
+        self._slots = seats * self._each
+        self._free = [EmbeddedSeat(self, i * self._each) for i in range(seats)]
+        self._changed = threading.Condition()
+        self._neutral: int | None = None
+
+    @property
+    def context(self) -> int:
+        """Tokens of a slot."""
+        return self._backend.settings.context
+
+    @property
+    def server(self) -> EmbeddedServer:
+        """Its server, started on first use."""
+        return self._backend.own_server(self._slots)
+
+    def render(self, messages: Sequence[Mapping[str, str]]) -> Prompt:
+        """Messages by the file's own chat template, as token ids."""
+        text = str(self._post("/apply-template", {"messages": [dict(m) for m in messages]})["prompt"])
+        return Prompt(text, tuple(self.tokenise(text)))
+
+    def tokenise(self, text: str, special: bool = True) -> list[int]:
+        """Token ids of a text.
+
+        Args:
+            text: The text.
+            special: Begin as a prompt begins, and read the template's markers as what they are.
+        """
+        body = {"content": text, "add_special": special, "parse_special": special}
+        return [int(token) for token in self._post("/tokenize", body)["tokens"]]
+
+    @property
+    def neutral(self) -> int:
+        """A token of whole characters, which requests for log-probabilities are made to draw: the server lists none
+        after a token that ends within a character. What is listed does not depend on it."""
+        if self._neutral is None:
+            self._neutral = self.tokenise("a", special=False)[-1]
+        return self._neutral
+
+    @contextmanager
+    def seat(self, prompt: Prompt) -> Generator[EmbeddedSeat]:
+        """Wait for a seat, the one that had this prompt last where it is free."""
+        with self._changed:
+            while not self._free:
+                self._changed.wait()
+            knows = [i for i, seat in enumerate(self._free) if seat.last.get("plain") == prompt.text]
+            seat = self._free.pop(knows[0] if knows else 0)
+        try:
+            yield seat
+        finally:
+            with self._changed:
+                self._free.append(seat)
+                self._changed.notify()
+
+    def complete(self, body: dict[str, Any], on_chunk: Any = None) -> dict[str, Any]:
+        """One completion on the server, errors as ours."""
+        try:
+            answer = self.server.complete(body, on_chunk) or {}
+        except RuntimeError as error:
+            raise translate(error, self._backend.spec) from error
+        return self.checked(answer)
+
+    def checked(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """The answer, unless it is an error."""
+        error = answer.get("error")
+        if not error:
+            return answer
+        spec = self._backend.spec
+        if error.get("type") == "exceed_context_size_error":
+            raise PromptTooLong(too_long(spec))
+        raise ModelUnavailable(f"{spec.name}: the embedded server failed: {error.get('message')}")
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        import httpx
+
+        server = self.server
+        headers = {"Authorization": f"Bearer {server.key}"}
+        try:
+            answer = httpx.post(f"{server.url}{path}", json=body, headers=headers, timeout=60)
+            answer.raise_for_status()
+            return answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise translate(error, self._backend.spec) from error
+
+
+class EmbeddedSeat:
+    """Slots of the server: one for each context, the others for continuations.
+
+    Attributes:
+        last: Which prompt each context's slot had last.
+    """
+
+    def __init__(self, source: EmbeddedTokens, first_slot: int) -> None:
+        self.last: dict[Which, str] = {}
+        self._length: dict[Which, int] = {}
+        self._source = source
+        self._first_slot = first_slot
+
+    def steps(self, contexts: Mapping[Which, Prompt], written: Sequence[Piece]) -> dict[Which, Step]:
+        """See `Seat.steps`."""
+        if self._source.deterministic or len(contexts) == 1:
+            return {which: self._step(which, prompt, written) for which, prompt in contexts.items()}
+        asked: dict[Which, Future[Step]] = {
+            which: _threads.submit(self._step, which, prompt, written) for which, prompt in contexts.items()
+        }
+        return {which: future.result() for which, future in asked.items()}
+
+    def draw(
+        self,
+        prompt: Prompt,
+        written: Sequence[Piece],
+        *,
+        seeds: Sequence[int],
+        temperature: float,
+        most_tokens: int,
+        most_lines: int,
+    ) -> list[Drawn]:
+        """See `Seat.draw`."""
+        ids = _ids(prompt, written)
+        body: dict[str, Any] = {
+            "prompt": ids,
+            "max_tokens": most_tokens,
+            "temperature": temperature,
+            "cache_prompt": not self._source.deterministic,
+        }
+
+        def one(number: int, seed: int) -> Drawn:
+            reading = LineReading(most_lines)
+            error: dict[str, Any] = {}
+
+            def take(chunk: dict[str, Any]) -> bool:
+                if chunk.get("error"):
+                    error.update(chunk)
+                    return True
+                choice = chunk["choices"][0]
+                return reading.take(str(choice.get("text") or ""), choice.get("finish_reason"))
+
+            slot = self._first_slot + 2 + number % DRAW_SLOTS
+            self._source.complete({**body, "seed": seed, "id_slot": slot}, take)
+            self._source.checked(error)
+            return reading.drawn(len(ids))
+
+        if self._source.deterministic:
+            return [one(i, seed) for i, seed in enumerate(seeds)]
+        return [f.result() for f in [_threads.submit(one, i, seed) for i, seed in enumerate(seeds)]]
+
+    def _step(self, which: Which, prompt: Prompt, written: Sequence[Piece]) -> Step:
+        source = self._source
+        goes_on = self.last.get(which) == prompt.text and self._length[which] + 1 == len(written)
+        self.last[which], self._length[which] = prompt.text, len(written)
+        answer = source.complete(
+            {
+                "prompt": _ids(prompt, written),
+                "max_tokens": 1,
+                "logprobs": TOP,
+                "temperature": 0,
+                "logit_bias": {str(source.neutral): 1000.0},
+                "cache_prompt": goes_on or not source.deterministic,
+                "id_slot": self._first_slot + (which == "guided"),
+            }
+        )
+        listed = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        return Step(_top(listed), int(answer["usage"]["prompt_tokens"]))
+
+
+def _ids(prompt: Prompt, written: Sequence[Piece]) -> list[int]:
+    return [*(prompt.tokens or ()), *(piece.id for piece in written)]
+
+
+def _top(listed: Sequence[Mapping[str, Any]]) -> dict[Piece, float]:
+    """Listed tokens; control tokens have no bytes, and whichever comes ends the answer."""
+    found: dict[Piece, float] = {}
+    for entry in listed:
+        raw = bytes(entry["bytes"])
+        piece = Piece(int(entry["id"]), raw) if raw else END
+        found[piece] = max(found.get(piece, float("-inf")), float(entry["logprob"]))
+    return found

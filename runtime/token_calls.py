@@ -1,0 +1,133 @@
+"""Stored, metered and recorded: the engine's rules for work that is done a token at a time.
+
+One call here is one line of an answer, or one batch of continuations. Its key is its content, so a rerun pays nothing,
+and a run that broke off goes on at the line where it ended.
+
+**What counts as tokens.** Prompt tokens: a context's prompt in full when it is new (at the start, and again with every
+new signal) and with every batch of continuations once, whatever the server had in its cache. Answer tokens: one for
+each token and context, and all of every continuation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .budget import Usage
+from .endpoint_queue import queue_for
+from .engine import Engine
+from .run import CallRecord, current_run, current_session
+from .token_source import Prompt, Seat, TokenSource
+
+FORMAT = 1
+"""Raised when the same content would be asked differently: old entries are not found any more."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Tokens of a call while it is under way."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
+
+    def usage(self) -> Usage:
+        """The cost so far, as one call."""
+        return Usage(1, self.tokens_in, self.tokens_out, self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a call yielded, and its record."""
+
+    content: dict[str, Any]
+    record: CallRecord
+
+
+class TokenCalls:
+    """Calls to one token source.
+
+    Args:
+        engine: The engine of its model.
+        source: The source.
+    """
+
+    def __init__(self, engine: Engine, source: TokenSource) -> None:
+        self.engine = engine
+        self.source = source
+
+    def ask(
+        self,
+        what: dict[str, Any],
+        work: Callable[[Seat, Tally], dict[str, Any]],
+        *,
+        prompt: Prompt,
+        most_tokens: int,
+        seed: int,
+        sampling: dict[str, Any],
+    ) -> Stored:
+        """The stored outcome of this content, else that of `work`.
+
+        Args:
+            what: All that shapes the outcome, as JSON data.
+            work: Does it on a seat, and counts its tokens; its result is JSON data.
+            prompt: The prompt whose cache the seat should hold.
+            most_tokens: Most that it can cost, prompt and answer: reserved before it starts.
+            seed: For the record.
+            sampling: For the record.
+
+        Raises:
+            InfrastructureError: The model's server is away for longer than `retry_s`.
+            BudgetExhausted: It would not fit into the session's budget.
+        """
+        session, run = current_session(), current_run()
+        backend = self.engine.backend
+        spec = backend.spec
+        patience = queue_for(f"{spec.endpoint}|tokens", 1, False).patience
+        digest = patience.call(backend.digest, spec.options.retry_s)
+        key = _key(digest, self.source.mode, what)
+
+        def attempt(tally: Tally) -> dict[str, Any]:
+            with self.source.seat(prompt) as seat:
+                started = time.monotonic()
+                try:
+                    return work(seat, tally)
+                finally:
+                    tally.seconds += time.monotonic() - started
+
+        def made() -> dict[str, Any]:
+            tally = Tally()
+            with session.meter.reserve(most_tokens) as settle:
+                try:
+                    content = patience.call(lambda: attempt(tally), spec.options.retry_s)
+                finally:
+                    settle(tally.usage())
+            return {"content": content, "usage": tally.usage().to_json(), "model": spec.name, "asked": what}
+
+        stored, cached = session.store.first_answer(key, made, label=spec.name)
+        usage = Usage(**stored.content["usage"])
+        if cached:
+            session.meter.saw(usage)
+        record = CallRecord(
+            key=key,
+            model=spec.name,
+            digest=digest,
+            seed=seed,
+            usage=usage,
+            cached=cached,
+            sampling={**sampling, "mode": self.source.mode},
+        )
+        if run is not None:
+            run.record(record)
+        for listener in session.on_call:
+            listener(record)
+        return Stored(stored.content["content"], record)
+
+
+def _key(digest: str, mode: str, what: dict[str, Any]) -> str:
+    text = json.dumps([FORMAT, "tokens", digest, mode, what], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
