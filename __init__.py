@@ -22,6 +22,7 @@ _HOMES = {
     "errors": "errors",
     "Attempt": "runtime.attempt",
     "Budget": "runtime.budget",
+    "CheapestWithin": "optimizers.front",
     "Choice": "modules.knobs",
     "Critique": "modules.critique",
     "Escalate": "modules.escalate",
@@ -69,6 +70,7 @@ _HOMES = {
 __all__ = [
     "Attempt",
     "Budget",
+    "CheapestWithin",
     "Choice",
     "Critique",
     "Escalate",
@@ -139,6 +141,7 @@ if TYPE_CHECKING:
     from .modules.selecting import Select
     from .modules.write_tests import WriteTests
     from .optimizers.artifact import export, load
+    from .optimizers.front import CheapestWithin
     from .optimizers.neat.random_topology import RandomTopology
     from .optimizers.neat.search import NeatSearch
     from .optimizers.space import space

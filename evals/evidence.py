@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from .figures import Comparison, Figure
+from .search_record import Estimate, Front, Saved, Step, short_settings
 
 
 class Finalist(BaseModel):
@@ -62,6 +63,17 @@ class Evidence(BaseModel):
         tasks: Digests and ids of the tuned and the validation tasks.
         versions: Versions of what had a part in it.
         created: ISO date of the end of the search.
+        how: "locked tasks", "cross-fitted over 5 folds" (the figure is then that of tuning like this, each fold's
+            choice on tasks that it was not tuned on), or "" in evidence of older versions.
+        choices_confirmed: Different choices of this study that were confirmed on its locked tasks so far, this one
+            among them: more than one, and the locked tasks begin to be tuned on.
+        objectives: What the search made better.
+        pick: How the choice was made; "" takes the best quality.
+        front: Pareto front on the tuned tasks.
+        saved: What stored calls and races saved.
+        importances: Share of each knob in the differences of the search score.
+        path: The configurations that became the search's best.
+        estimate: What the pilot said beforehand.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,11 +94,30 @@ class Evidence(BaseModel):
     tasks: dict[str, list[str]]
     versions: dict[str, str] = Field(default_factory=dict[str, str])
     created: str = ""
+    how: str = ""
+    choices_confirmed: int = 1
+    objectives: tuple[str, ...] = ("quality",)
+    pick: str = ""
+    front: Front | None = None
+    saved: Saved | None = None
+    importances: dict[str, float] = Field(default_factory=dict[str, float])
+    path: tuple[Step, ...] = ()
+    estimate: Estimate | None = None
 
     def __str__(self) -> str:
         lines = [f"verdict: {self.verdict}"]
         if self.confirmed is not None:
-            lines.append(f"chosen, on locked tasks: {self.confirmed.line()}")
+            crossed = self.how.startswith("cross")
+            where = f"tuning like this, {self.how}" if crossed else "chosen, on locked tasks"
+            lines.append(f"{where}: {self.confirmed.line()}")
+            if crossed:
+                lines.append(
+                    "  each fold's choice on tasks that it was not tuned on; what is returned was tuned on all"
+                )
+            if self.choices_confirmed > 1:
+                lines.append(
+                    f"  {self.choices_confirmed} choices were confirmed on these tasks by now: read it so"
+                )
         for baseline in self.baselines:
             lines.append(f"{baseline.name}: {baseline.figure.line()}")
             lines.append(f"  difference: {baseline.comparison.line()}")
@@ -98,14 +129,19 @@ class Evidence(BaseModel):
                 f"smallest difference that {self.confirmed.n} tasks show with power 0.8 at a rate of 50 %: {shows}"
             )
         for finalist in self.finalists:
-            lines.append(f"finalist {_short(finalist.settings)}: {finalist.figure.line()}")
+            lines.append(f"finalist {short_settings(finalist.settings)}: {finalist.figure.line()}")
         lines.append(
             f"search: {self.trials} configurations; its own best score was {self.search_rate:.3f} and is inflated"
             f" by selection; paid {self.paid.get('calls', 0):.0f} calls,"
             f" {self.paid.get('tokens_in', 0) + self.paid.get('tokens_out', 0):,.0f} tokens"
         )
+        if self.saved is not None:
+            lines.append(self.saved.line())
+        if self.pick:
+            lines.append(f"picked on the tuned tasks: {self.pick}")
+        if self.front is not None and len(self.objectives) > 1:
+            lines.append(str(self.front))
+        if self.importances:
+            shares = ", ".join(f"{path} {100 * share:.0f} %" for path, share in self.importances.items())
+            lines.append(f"what mattered in the search: {shares}")
         return "\n".join(lines)
-
-
-def _short(settings: dict[str, Any]) -> str:
-    return ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in settings.items())

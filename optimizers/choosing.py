@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from ..errors import BudgetExhausted
 from ..evals.evidence import Finalist
 from ..evals.scoring import Scores
+from .front import chosen_by, worth_rerunning
 from .job import FRESH, TuningJob
-from .trials import Tried, Values, tried
+from .trials import Tried, Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,9 @@ class Choice:
 
 def choose(job: TuningJob) -> Choice:
     """Run the best configurations again, the defaults among them, and choose the best of these."""
-    complete = [one for one in tried(job.study, job.found) if one.complete]
-    ranked = sorted(complete, key=lambda one: -one.rate)[: job.options.finalists]
+    options = job.options
+    complete = [one for one in job.tried() if one.complete]
+    ranked = worth_rerunning(complete, options.finalists, options.objectives, options.pick)
     if not any(one.values == job.defaults for one in ranked):
         ranked += [one for one in complete if one.values == job.defaults]
     runs: list[Run] = []
@@ -58,12 +60,12 @@ def choose(job: TuningJob) -> Choice:
                 step,
                 len(ranked),
                 first_replicate=FRESH,
-                replicates=job.options.replicates,
+                replicates=options.replicates,
             )
         except BudgetExhausted:
             break
         runs.append(Run(one, scores))
     if not runs:
         return Choice(ranked[0].values, ranked[0].rate, ())
-    best = max(runs, key=lambda run: (run.scores.mean, -run.scores.usage().tokens)).tried
+    best = runs[chosen_by(options.pick, [(r.tried.values, r.scores) for r in runs], job.costing)].tried
     return Choice(best.values, best.rate, tuple(runs))

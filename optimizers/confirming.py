@@ -15,10 +15,31 @@ from ..evals.scoring import Scores
 from ..runtime.task import Task
 from .baselines import models_of, resampling, single_shot
 
+DEFAULTS, SINGLE, RESAMPLING = "the defaults", "the strongest single model", "resampling at equal compute"
+
 _MOST_SAMPLES = 12
 
 Scorer = Callable[[dspy.Module, Sequence[Task], str], Scores]
 """(program, tasks, what it is) → scores, in the session in force and under its budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A chosen program and its baselines, scored on tasks that its selection did not see.
+
+    Attributes:
+        chosen: Its scores; None where the budget did not reach.
+        rows: Name of the baseline → its scores on the same tasks.
+        samples: Drafts that resampling at equal compute takes; 0 where it was not scored.
+        note: What is missing, in words.
+        is_default: The defaults themselves were chosen.
+    """
+
+    chosen: Scores | None
+    rows: dict[str, Scores]
+    samples: int
+    note: str
+    is_default: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +86,89 @@ def confirm(
     """
     if not locked:
         return Confirmation("not confirmed: there were no validation tasks", None, (), None)
-    detectable = detectable_points(len(locked), replicates)
+    measured = measure(chosen, default, trainset=trainset, locked=locked, score=score)
+    return judge([measured], tasks=len(locked), replicates=replicates, seed=seed)
+
+
+def measure(
+    chosen: dspy.Module,
+    default: dspy.Module | None,
+    *,
+    trainset: Sequence[Task],
+    locked: Sequence[Task],
+    score: Scorer,
+) -> Measured:
+    """Score the chosen program and its baselines on tasks that its selection did not see; see `confirm`."""
     try:
         mine = score(chosen, locked, "chosen")
     except BudgetExhausted as spent:
-        return Confirmation(f"not confirmed: {spent}", None, (), detectable)
-    rows: list[tuple[str, Scores]] = []
-    note = ""
+        return Measured(None, {}, 0, f"not confirmed: {spent}", default is None)
+    rows: dict[str, Scores] = {}
+    samples, note = 0, ""
     try:
-        if default is not None:
-            rows.append(("the defaults", score(default, locked, "defaults")))
+        rows[DEFAULTS] = mine if default is None else score(default, locked, "defaults")
         model = _strongest(chosen, trainset, score)
-        rows.append(("the strongest single model", score(single_shot(chosen, model), locked, "single model")))
-        samples, scores = _equal_compute(chosen, model, mine, locked, score)
-        rows.append((f"resampling at equal compute ({samples} samples)", scores))
+        rows[SINGLE] = score(single_shot(chosen, model), locked, "single model")
+        samples, rows[RESAMPLING] = _equal_compute(chosen, model, mine, locked, score)
     except BudgetExhausted:
         note = "; the budget ended before all baselines were scored"
+    return Measured(mine, rows, samples, note, default is None)
+
+
+def judge(
+    parts: Sequence[Measured], *, tasks: int, replicates: int, seed: int, name: str = "the tuned program"
+) -> Confirmation:
+    """Compare the chosen program with its baselines, task by task, over the parts that were measured.
+
+    Args:
+        parts: One for locked tasks; one for each fold in cross-fitting, each with a program of its own.
+        tasks: Tasks of all parts.
+        replicates: Runs of each task.
+        seed: Seed of the permutations and the bootstrap.
+        name: What the verdict calls the chosen one.
+    """
+    detectable = detectable_points(tasks, replicates)
+    whole = [(part, part.chosen) for part in parts if part.chosen is not None]
+    if len(whole) < len(parts):
+        return Confirmation(next(part.note for part in parts if part.chosen is None), None, (), detectable)
+    mine = pooled([chosen for _, chosen in whole])
+    always_default = all(part.is_default for part in parts)
+    shared = [
+        row
+        for row in (DEFAULTS, SINGLE, RESAMPLING)
+        if all(row in part.rows for part in parts) and not (row == DEFAULTS and always_default)
+    ]
+    rows = {row: pooled([part.rows[row] for part in parts]) for row in shared}
+    named = {row: _with_samples(row, [part.samples for part in parts]) for row in rows}
     compared = {
-        name: Comparison.paired(
-            mine.by_task(), scores.by_task(), name="the tuned program", other=name, seed=seed
+        named[row]: Comparison.paired(
+            mine.by_task(), scores.by_task(), name=name, other=named[row], seed=seed
         )
-        for name, scores in rows
+        for row, scores in rows.items()
     }
     family = in_one_family(compared) if compared else {}
     baselines = tuple(
-        Baseline(name=name, figure=scores.figure(), comparison=family[name]) for name, scores in rows
+        Baseline(name=named[row], figure=scores.figure(), comparison=family[named[row]])
+        for row, scores in rows.items()
     )
-    return Confirmation(_verdict(baselines, default) + note, mine.figure(), baselines, detectable)
+    note = next((part.note for part in parts if part.note), "")
+    verdict = _verdict(baselines, name, always_default) + note
+    return Confirmation(verdict, mine.figure(), baselines, detectable)
+
+
+def pooled(parts: Sequence[Scores]) -> Scores:
+    """Scores of several programs on several sets of tasks as one table."""
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole.merged(part)
+    return whole
+
+
+def _with_samples(row: str, samples: Sequence[int]) -> str:
+    if row != RESAMPLING:
+        return row
+    least, most = min(samples), max(samples)
+    return f"{row} ({least} samples)" if least == most else f"{row} ({least} to {most} samples)"
 
 
 def detectable_points(tasks: int, replicates: int) -> float | None:
@@ -129,7 +206,7 @@ def _equal_compute(
     )
 
 
-def _verdict(baselines: Sequence[Baseline], default: dspy.Module | None) -> str:
-    words = [b.comparison.verdict.removeprefix("the tuned program is ") for b in baselines]
-    said = "the tuned program is " + "; ".join(words) if words else "nothing to compare with was scored"
-    return said if default is not None else f"the defaults themselves were chosen; {said}"
+def _verdict(baselines: Sequence[Baseline], name: str, is_default: bool) -> str:
+    words = [b.comparison.verdict.removeprefix(f"{name} is ") for b in baselines]
+    said = f"{name} is " + "; ".join(words) if words else "nothing to compare with was scored"
+    return f"the defaults themselves were chosen; {said}" if is_default else said

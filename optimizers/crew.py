@@ -116,6 +116,19 @@ class SharedMeter(Meter):
         """What all workers paid, as far as they have booked it."""
         return self._elsewhere + self._paid
 
+    @property
+    def own(self) -> Usage:
+        """What this worker paid."""
+        return self._paid
+
+    @contextmanager
+    def reserve(self, tokens: int) -> Generator[Any, None, None]:
+        """See `Meter.reserve`; what was paid is in the store before anything else is done with the answer."""
+        with super().reserve(tokens) as settle:
+            yield settle
+        if self._crew.store.claims is not None:  # nobody else reads a store in memory
+            self.book()
+
     def refresh(self) -> None:
         """See what the others have paid."""
         others = (

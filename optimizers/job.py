@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import random
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dspy
@@ -14,17 +15,18 @@ import optuna
 
 from ..evals.check import solved
 from ..evals.scoring import Metric, Progress, Scores, TaskScore, score
+from ..evals.search_record import Estimate
 from ..modules.knobs import Knob
 from ..runtime.budget import Budget, Meter
 from ..runtime.task import Task
+from .crew import Crew, SharedMeter
+from .front import CheapestWithin
+from .objectives import QUALITY, costing
 from .space import plain_values, with_values
-from .study import book_spent
-from .trials import tried
+from .trials import Tried, tried
 
 FRESH = 1000
 """Number of the first replicate of finalists: no number that a search reaches."""
-
-_BOOK_EVERY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,16 @@ class TunerProgress:
     """How far a search is.
 
     Attributes:
-        phase: "search", "finalists" or "confirm".
-        step: Number of the configuration in this phase, from 1; 0 in "confirm".
-        steps: Configurations of this phase; 0 in "confirm".
+        phase: "pilot", "search", "finalists" or "confirm".
+        step: Number of the configuration in this phase, from 1; 0 in "pilot" and "confirm".
+        steps: Configurations of this phase; 0 in "pilot" and "confirm".
         settings: The values being scored; in "confirm" the name of the program.
         best: Best score of the search so far; inflated by selection.
         scoring: How far this configuration is.
+        estimate: What the pilot found, once it has; it comes with the pilot's last step, before anything else is
+            spent.
+        left: What is left of each limit of the budget; empty without one.
+        part: "fold 2 of 5" in a cross-fitted tuning; empty else.
     """
 
     phase: str
@@ -46,6 +52,9 @@ class TunerProgress:
     settings: dict[str, Any] | str
     best: float | None
     scoring: Progress
+    estimate: Estimate | None = None
+    left: dict[str, float] = field(default_factory=dict[str, float])
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,12 @@ class TunerOptions:
     sampler: optuna.samplers.BaseSampler | None = None
     oracle: bool = False
     concurrency: int = 4
+    executor: Executor | None = None
     racing: bool = True
+    pruner: optuna.pruners.BasePruner | None = None
+    objectives: tuple[str, ...] = (QUALITY,)
+    pick: CheapestWithin | None = None
+    parameters: Mapping[str, float] = field(default_factory=dict[str, float])
     on_progress: Callable[[TunerProgress], None] | None = None
 
 
@@ -74,8 +88,12 @@ class TuningJob:
         tasks: The tuned tasks in a seeded order.
         meter: The accounts.
         study: The Optuna study.
+        crew: This worker among those of the study.
         defaults: The knobs' defaults as Optuna's plain values.
         size: Configurations in the space; infinite with a continuous knob.
+        costing: How a run's compute is counted.
+        part: "fold 2 of 5" in a cross-fitted tuning; empty else.
+        estimate: What the pilot found, once it has.
     """
 
     def __init__(
@@ -84,15 +102,55 @@ class TuningJob:
         program: dspy.Module,
         found: dict[str, Knob],
         tasks: Sequence[Task],
-        meter: Meter,
+        meter: SharedMeter,
         study: optuna.Study,
+        *,
+        crew: Crew,
+        part: str = "",
     ) -> None:
         self.options, self.program, self.found, self.meter, self.study = options, program, found, meter, study
         self.tasks = sorted(tasks, key=lambda t: t.task_id)
         random.Random(options.seed).shuffle(self.tasks)
         self.defaults = plain_values(found, default=True)
         self.size = math.prod(knob.size for knob in found.values())
-        self._booked_at = time.monotonic()
+        self.costing = costing(program, options.objectives, options.parameters)
+        self.part = part
+        self.estimate: Estimate | None = None
+        self.crew = crew
+        self._newest: TunerProgress | None = None
+        self._paid_at_start = meter.own
+
+    def tried(self) -> list[Tried]:
+        """The distinct configurations that finished, their replicates pooled."""
+        return tried(self.study, self.found)
+
+    def left(self) -> dict[str, float]:
+        """What is left of each limit of the whole budget."""
+        return Meter(self.options.budget, paid=self.meter.paid).left() | (
+            {"wall_seconds": max(0.0, self.options.budget.timeout_s - self.meter.wall_s)}
+            if self.options.budget.timeout_s is not None
+            else {}
+        )
+
+    def told(self, estimate: Estimate) -> None:
+        """Keep the pilot's estimate and tell it."""
+        self.estimate = estimate
+        if self.options.on_progress is not None and self._newest is not None:
+            self.options.on_progress(replace(self._newest, estimate=estimate))
+
+    def book(self) -> None:
+        """Note what was paid so far, for a process that goes on after this one."""
+        self.meter.book()
+
+    @contextmanager
+    def alone_after_search(self) -> Generator[None, None, None]:
+        """One worker at a time chooses and confirms; the next finds every answer stored, and says the same."""
+        with self.crew.alone(f"{self.study.study_name}|after the search"):
+            yield
+
+    def calls_paid_in_trial(self) -> int:
+        """Model calls that this worker paid since the newest configuration was begun."""
+        return self.meter.own.calls - self._paid_at_start.calls
 
     def score_values(
         self,
@@ -104,11 +162,13 @@ class TuningJob:
         first_replicate: int,
         replicates: int = 1,
         stop_early: Callable[[list[TaskScore]], bool] | None = None,
+        tasks: Sequence[Task] | None = None,
     ) -> Scores:
-        """Score a configuration on the tuned tasks."""
+        """Score a configuration on the tuned tasks, or on some of them."""
+        self._paid_at_start = self.meter.own
         return self.score(
             with_values(self.program, values),
-            self.tasks,
+            tasks or self.tasks,
             phase,
             values,
             step,
@@ -133,12 +193,14 @@ class TuningJob:
         **how: Any,
     ) -> Scores:
         """Score any program in this job's session, telling how far it is and booking what is paid."""
-        best = max((one.rate for one in tried(self.study, self.found) if one.complete), default=None)
+        best = max((one.rate for one in self.tried() if one.complete), default=None)
 
         def tell(progress: Progress) -> None:
-            self._book_now_and_then()
             if self.options.on_progress is not None:
-                self.options.on_progress(TunerProgress(phase, step, steps, what, best, progress))
+                self._newest = TunerProgress(
+                    phase, step, steps, what, best, progress, self.estimate, self.left(), self.part
+                )
+                self.options.on_progress(self._newest)
 
         return score(
             program,
@@ -146,13 +208,7 @@ class TuningJob:
             oracle=self.options.oracle,
             metric=self.options.metric,
             concurrency=self.options.concurrency,
+            executor=self.options.executor,
             on_progress=tell,
             **how,
         )
-
-    def _book_now_and_then(self) -> None:
-        """Note what was paid, so that a killed process's spending is not forgotten."""
-        now = time.monotonic()
-        if now - self._booked_at >= _BOOK_EVERY_S:
-            self._booked_at = now
-            book_spent(self.study, self.meter.paid)

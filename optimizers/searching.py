@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import optuna
 
 from ..errors import BudgetExhausted
 from .job import TuningJob
-from .racing import Race
-from .space import grid, suggest
-from .study import book_spent
-from .trials import Values, finished, key, record, tried
+from .racing import stopper
+from .recording import record
+from .trials import Values, finished, key, tried
+from .turns import Turns
 
 _DEFAULT_TRIALS = 20
 _MOST_TRIALS = 200
@@ -22,15 +24,19 @@ def search(job: TuningJob) -> None:
         BudgetExhausted: The budget did not reach for a single configuration.
     """
     limit = trial_limit(job)
-    study = job.study
-    if not study.get_trials(deepcopy=False):
-        study.enqueue_trial(job.defaults)
-        if job.size <= limit and job.options.sampler is None:
-            for values in grid(job.found):
-                study.enqueue_trial(values, skip_if_exists=True)
-    while len(finished(study)) < limit and len(tried(study, job.found)) < job.size:
-        trial = study.ask()
-        values = suggest(trial, job.found)
+    study, options = job.study, job.options
+    turns = Turns(
+        study,
+        job.crew,
+        job.found,
+        job.defaults,
+        limit=limit,
+        size=job.size,
+        seed=None if options.sampler else options.seed,
+    )
+    budget = f"{limit} trials, {job.meter.budget!r}"
+    while (turn := turns.next(budget)) is not None:
+        trial, values = turn
         try:
             scores = job.score_values(
                 values,
@@ -38,19 +44,22 @@ def search(job: TuningJob) -> None:
                 len(finished(study)) + 1,
                 limit,
                 first_replicate=_replicate(job, values),
-                stop_early=_race(job).lost,
+                stop_early=stopper(job, trial),
             )
         except BudgetExhausted:
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            turns.give_back(trial, values, again=False)
+            turns.end(budget)
             if not finished(study):
                 raise
             return
         except BaseException:
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            study.enqueue_trial(values)
+            turns.give_back(trial, values, again=True)
             raise
-        record(study, trial, scores, len(job.tasks))
-        book_spent(study, job.meter.paid)
+        # Where this worker stood still for so long that another took the trial over, the other's result counts.
+        with suppress(optuna.exceptions.UpdateFinishedTrialError):
+            record(job, trial, scores)
+        turns.done(trial)
+        job.book()
 
 
 def trial_limit(job: TuningJob) -> int:
@@ -64,11 +73,3 @@ def trial_limit(job: TuningJob) -> int:
 def _replicate(job: TuningJob, values: Values) -> int:
     """Number of the replicate: a configuration that is asked for again is a fresh draw, and pools with the first."""
     return sum(len(one.trials) for one in tried(job.study, job.found) if key(one.values) == key(values))
-
-
-def _race(job: TuningJob) -> Race:
-    """A race of the next configuration against the best complete ones."""
-    if not job.options.racing:
-        return Race([])
-    complete = [one for one in tried(job.study, job.found) if one.complete]
-    return Race([one.by_task for one in sorted(complete, key=lambda one: -one.rate)])

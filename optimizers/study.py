@@ -10,29 +10,44 @@ from typing import Any
 import dspy
 import optuna
 
-from ..errors import StoreError
+from ..errors import StoreError, UsageError
 from ..modules.blueprint import describe
 from ..modules.knobs import Knob
-from ..runtime.budget import Usage
 from ..runtime.task import Task
 from .space import space_digest_data
 
 
-def study_name(program: dspy.Module, found: dict[str, Knob], tasks: Sequence[Task], seed: int) -> str:
+def study_name(
+    program: dspy.Module,
+    found: dict[str, Knob],
+    tasks: Sequence[Task],
+    seed: int,
+    objectives: Sequence[str] = ("quality",),
+) -> str:
     """Name of a study by its content, so that the same command finds its study again."""
     described = describe(program)
     described["settings"] = {k: v for k, v in described["settings"].items() if k not in found}
     content = [described, space_digest_data(found), sorted(t.digest for t in tasks), seed]
+    if tuple(objectives) != ("quality",):
+        content.append(list(objectives))
     return (
         "tune-" + hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
     )
 
 
-def open_study(url: str, name: str, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
+def open_study(
+    url: str,
+    name: str,
+    sampler: optuna.samplers.BaseSampler,
+    *,
+    directions: Sequence[optuna.study.StudyDirection] = (optuna.study.StudyDirection.MAXIMIZE,),
+    pruner: optuna.pruners.BasePruner | None = None,
+) -> optuna.Study:
     """Open the study in the store, or make it.
 
     Raises:
         StoreError: The store cannot be opened.
+        UsageError: A study of this name has other objectives.
     """
     storage: Any = None
     if url not in ("sqlite://", "sqlite:///:memory:"):
@@ -41,29 +56,14 @@ def open_study(url: str, name: str, sampler: optuna.samplers.BaseSampler) -> opt
             storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": connect})
         except (OSError, ImportError, optuna.exceptions.StorageInternalError) as error:
             raise StoreError(f"the study's store {url} cannot be opened: {error}") from error
-    return optuna.create_study(
-        storage=storage, study_name=name, direction="maximize", sampler=sampler, load_if_exists=True
+    study = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=list(directions),
+        sampler=sampler,
+        pruner=pruner or optuna.pruners.NopPruner(),
+        load_if_exists=True,
     )
-
-
-def take_over_stale_trials(study: optuna.Study) -> int:
-    """Close the trials that a killed process left running, and queue their values again.
-
-    Their stored calls are not paid again. Returns how many there were.
-    """
-    stale = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-    for trial in stale:
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        if trial.params:
-            study.enqueue_trial(trial.params, user_attrs={"taken_over_from": trial.number})
-    return len(stale)
-
-
-def spent_before(study: optuna.Study) -> Usage:
-    """What earlier processes of this study paid."""
-    return Usage(**study.user_attrs.get("paid", {}))
-
-
-def book_spent(study: optuna.Study, paid: Usage) -> None:
-    """Note what was paid so far, for a process that goes on after this one."""
-    study.set_user_attr("paid", paid.to_json())
+    if study.directions != list(directions):
+        raise UsageError(f"the study {name} has other objectives: give it another name")
+    return study

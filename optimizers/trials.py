@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 
-from ..evals.scoring import Scores
+from ..evals.search_record import Cost
 
 FINISHED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 
@@ -26,6 +26,8 @@ class Tried:
         trials: Numbers of its trials.
         complete: At least one of them was scored on every task.
         rate: Mean over tasks of the mean over replicates, of the complete trials; of all where none is complete.
+        costs: Task → [compute, seconds] of a run, as-if.
+        cost: Mean as-if cost of a run; None in studies of older versions.
     """
 
     values: Values
@@ -33,6 +35,8 @@ class Tried:
     trials: tuple[int, ...]
     complete: bool
     rate: float
+    costs: dict[str, list[float]]
+    cost: Cost | None
 
     @property
     def by_task(self) -> dict[str, float]:
@@ -54,17 +58,6 @@ def tried(study: optuna.Study, found: Iterable[str]) -> list[Tried]:
     return [_pooled(trials, paths) for trials in groups.values()]
 
 
-def record(study: optuna.Study, trial: optuna.Trial, scores: Scores, tasks: int) -> None:
-    """Tell the study what a configuration scored; with fewer than all tasks it has lost its race."""
-    trial.set_user_attr("figure", scores.figure().model_dump(mode="json"))
-    trial.set_user_attr("scores", {item.task_id: item.score for item in scores.items})
-    if len(scores.items) < tasks:
-        trial.report(scores.mean, step=len(scores.items))
-        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-    else:
-        study.tell(trial, scores.mean)
-
-
 def key(values: Values) -> str:
     """A text that two equal configurations share."""
     return repr(sorted(values.items()))
@@ -83,4 +76,12 @@ def _pooled(trials: Sequence[optuna.trial.FrozenTrial], paths: Sequence[str]) ->
         trials=tuple(t.number for t in trials),
         complete=bool(complete),
         rate=sum(rates) / len(rates) if rates else 0.0,
+        costs={task: row for t in trials for task, row in t.user_attrs.get("costs", {}).items()},
+        cost=_mean_cost([t.user_attrs["cost"] for t in complete or trials if "cost" in t.user_attrs]),
     )
+
+
+def _mean_cost(rows: Sequence[dict[str, float]]) -> Cost | None:
+    if not rows:
+        return None
+    return Cost(**{name: sum(row[name] for row in rows) / len(rows) for name in Cost.model_fields})

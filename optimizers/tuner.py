@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 
 import dspy
 import optuna
 
 from ..errors import ProgramError, UsageError
 from ..evals.check import solved
-from ..evals.evidence import Evidence
 from ..evals.scoring import Metric
-from ..runtime.budget import Budget, Meter
+from ..evals.search_record import Estimate, Front
+from ..modules.knobs import Knob
+from ..runtime.budget import Budget
 from ..runtime.run import Session, use_session
 from ..runtime.store import Store, open_store
 from ..runtime.task import Task
-from ..runtime.versions import versions
 from .choosing import Choice, choose
-from .confirming import confirm
+from .crew import Crew, SharedMeter
+from .crossfitting import cross_fit, for_each_search
+from .front import CheapestWithin
+from .importances import importances
 from .job import TunerOptions, TunerProgress, TuningJob
+from .objectives import QUALITY, check_objectives, directions
+from .pilot import pilot, plan, search_share
+from .proving import confirm_choice, front, stamped
 from .searching import search
-from .space import space, with_values
-from .study import book_spent, open_study, spent_before, study_name, take_over_stale_trials
-from .trials import finished
+from .space import space
+from .study import open_study, study_name
 
 __all__ = ["OptunaTuner", "TunerProgress"]
 
 _SEARCH_SHARE = 0.6
+_FINALISTS = 3
+_FINALISTS_OF_A_FRONT = 5
 
 
 class OptunaTuner:
@@ -38,22 +44,39 @@ class OptunaTuner:
     validation tasks, beside the untuned program as a yardstick; no other configuration ever sees them. A rerun of the
     same command goes on with the same study and pays for no stored call again.
 
+    Before the search a pilot of a few tasks says what the budget buys; a budget that cannot reach one configuration
+    and its confirmation is refused then. Fewer than 60 tasks in all are cross-fitted over folds where the budget
+    reaches for it: tuned on all folds but one, confirmed on that one, pooled; the program that is returned is then
+    tuned on all of them, and the figure is that of tuning like this.
+
     Args:
-        budget: What may be paid; 60 % of it are the search's. Without any limit 20 configurations are tried.
+        budget: What may be paid; at most 60 % of it are the search's. Without any limit 20 configurations are tried.
         store: SQLAlchemy URL of cache, ledger and study, or an open store.
         metric: DSPy metric, `gl.solved` by default.
         seed: Seed of the search and of everything drawn.
-        finalists: How many of the best configurations are run again on fresh replicates, beside the defaults.
+        finalists: How many of the best configurations are run again on fresh replicates, beside the defaults. Without
+            a number 3, and 5 along a Pareto front.
         replicates: Fresh replicates of finalists and of the confirmation.
+        objectives: "quality", and, for a Pareto front, "compute" (parameters × tokens, as-if) and "seconds" (of model
+            time, as-if).
+        pick: How the choice is made among the finalists, on the tuned tasks: `CheapestWithin(points=2)`, or the best
+            quality. Another pick on the same study pays only for what it newly needs.
+        parameters: Model → number of parameters, for models whose server publishes none.
+        folds: Folds of cross-fitting: 0 never does it, 2 or more always; None decides by tasks and budget.
         sampler: Any Optuna sampler. Without one: brute force where every configuration can be tried, else seeded TPE.
-        study: Name of the study; made from the content of program, space, tasks and seed without one.
+        pruner: Any Optuna pruner, instead of racing; for one objective only. `WilcoxonPruner` is told each task's
+            score, any other the mean over the tasks so far.
+        study: Name of the study; made from the content of program, space, tasks, objectives and seed without one.
         oracle: Let hidden tests steer too; stamped on every figure.
         concurrency: Runs at once.
+        executor: Runs the scoring inside a trial, see `gl.score`: a Dask cluster's `client.get_executor()`, say.
         racing: End a configuration early when paired evidence says that it cannot win; see `optimizers.racing`.
         on_progress: Called after each scored task.
 
     Attributes:
-        study: The `optuna.Study`, once `compile` has run.
+        study: The `optuna.Study`, once `compile` has run; `optuna.visualization` and `optuna-dashboard` read it.
+        front: The Pareto front on the tuned tasks, once `compile` has run.
+        estimate: What the pilot said, once it has run.
 
     Example:
         >>> tuner = OptunaTuner(budget=Budget(n_trials=10), store="sqlite://")
@@ -68,21 +91,36 @@ class OptunaTuner:
         store: str | Store = "sqlite:///greenloop.db",
         metric: Metric = solved,
         seed: int = 0,
-        finalists: int = 3,
+        finalists: int | None = None,
         replicates: int = 2,
+        objectives: Sequence[str] = (QUALITY,),
+        pick: CheapestWithin | None = None,
+        parameters: Mapping[str, float] | None = None,
+        folds: int | None = None,
         sampler: optuna.samplers.BaseSampler | None = None,
+        pruner: optuna.pruners.BasePruner | None = None,
         study: str | None = None,
         oracle: bool = False,
         concurrency: int = 4,
+        executor: Executor | None = None,
         racing: bool = True,
         on_progress: Callable[[TunerProgress], None] | None = None,
     ) -> None:
+        wanted = check_objectives(objectives)
+        if finalists is None:
+            finalists = _FINALISTS if len(wanted) == 1 and pick is None else _FINALISTS_OF_A_FRONT
         if finalists < 1 or replicates < 1:
             raise UsageError("finalists and replicates must be at least 1")
+        if folds is not None and (folds < 0 or folds == 1):
+            raise UsageError(f"folds is 0 (never cross-fit) or at least 2, got {folds}")
+        if pruner is not None and len(wanted) > 1:
+            raise UsageError(
+                "Optuna's pruners take one objective: leave pruner out, or search for quality alone"
+            )
         self.budget = budget or Budget()
         self.store = store
         self.seed = seed
-        self.sampler = sampler
+        self.folds = folds
         self.study_name = study
         self.options = TunerOptions(
             budget=self.budget,
@@ -91,12 +129,19 @@ class OptunaTuner:
             finalists=finalists,
             replicates=replicates,
             sampler=sampler,
+            pruner=pruner,
+            objectives=wanted,
+            pick=pick,
+            parameters=dict(parameters or {}),
             oracle=oracle,
             concurrency=concurrency,
+            executor=executor,
             racing=racing,
             on_progress=on_progress,
         )
-        self._study: optuna.Study | None = None
+        self._job: TuningJob | None = None
+        self._choice: Choice | None = None
+        self.estimate: Estimate | None = None
 
     @property
     def study(self) -> optuna.Study:
@@ -105,9 +150,25 @@ class OptunaTuner:
         Raises:
             ProgramError: `compile` has not run yet.
         """
-        if self._study is None:
-            raise ProgramError("the tuner has no study before compile() has run")
-        return self._study
+        return self._ran().study
+
+    @property
+    def front(self) -> Front:
+        """The Pareto front on the tuned tasks; `front.cheapest_within(2)` looks one up.
+
+        Raises:
+            ProgramError: `compile` has not run yet.
+        """
+        return front(self._ran(), self._choice)
+
+    def importances(self) -> dict[str, float]:
+        """Share of each knob in the differences of the search score, largest first; empty with few trials.
+
+        Raises:
+            ProgramError: `compile` has not run yet.
+        """
+        job = self._ran()
+        return importances(job.study, job.found)
 
     def compile(
         self, program: dspy.Module, *, trainset: Sequence[Task], valset: Sequence[Task] | None = None
@@ -117,7 +178,8 @@ class OptunaTuner:
         Args:
             program: Any DSPy module that holds knobs; it is left as it is.
             trainset: Tasks that the search and its finalists see.
-            valset: Tasks for the one confirmation; without them the verdict is "not confirmed".
+            valset: Tasks for the one confirmation. Without them the verdict is "not confirmed", unless it is
+                cross-fitted.
 
         Returns:
             A new program with the chosen values and `.evidence`.
@@ -125,63 +187,120 @@ class OptunaTuner:
         Raises:
             UsageError: The program has no knobs, or a task is in both sets.
             InfrastructureError: A model or the store is away; the same call goes on later.
-            BudgetExhausted: The budget did not reach for a single configuration.
+            BudgetExhausted: The budget cannot reach for one configuration and its confirmation.
         """
         found = space(program)
-        _apart(trainset, valset or ())
+        tuned, locked = list(trainset), list(valset or ())
+        _apart(tuned, locked)
         store = open_store(self.store) if isinstance(self.store, str) else self.store
-        name = self.study_name or study_name(program, found, trainset, self.seed)
-        study = open_study(store.url, name, self.sampler or optuna.samplers.TPESampler(seed=self.seed))
-        self._study = study
-        if self.sampler is None:
-            study.sampler = optuna.samplers.TPESampler(seed=self.seed + len(finished(study)))
-        take_over_stale_trials(study)
-        meter = Meter(self.budget.part(_SEARCH_SHARE), paid=spent_before(study))
-        with use_session(Session(store, seed=self.seed, meter=meter)):
-            try:
-                job = TuningJob(self.options, program, found, trainset, meter, study)
-                search(job)
-                meter.budget = self.budget
-                return _confirmed(job, choose(job), list(valset or ()), store.url, name)
-            finally:
-                book_spent(study, meter.paid)
+        name = self.study_name or study_name(
+            program, found, [*tuned, *locked], self.seed, self.options.objectives
+        )
+        crew = Crew(store, name)
+        meter = SharedMeter(self.budget.part(_SEARCH_SHARE), crew)
+        with crew.present(), use_session(Session(store, seed=self.seed, meter=meter)):
+            scratch = optuna.create_study(directions=directions(self.options.objectives))
+            trial_job = TuningJob(self.options, program, found, tuned, meter, scratch, crew=crew)
+            measured = pilot(trial_job)
+            estimate = plan(trial_job, measured, tuned=len(tuned), locked=len(locked), folds=self.folds)
+            trial_job.told(estimate)
+            self.estimate = estimate
+            run = _Tuning(self, program, found, crew, meter, estimate)
+            if estimate.folds:
+                return run.cross_fitted([*tuned, *locked])
+            return run.confirmed(tuned, locked)
+
+    def _ran(self) -> TuningJob:
+        if self._job is None:
+            raise ProgramError("the tuner has no study before compile() has run")
+        return self._job
 
 
-def _confirmed(job: TuningJob, choice: Choice, locked: list[Task], url: str, name: str) -> dspy.Module:
-    """Confirm the chosen program once on the locked tasks, and stamp it with the evidence."""
-    tuned = with_values(job.program, choice.values)
-    confirmation = confirm(
-        tuned,
-        None if choice.values == job.defaults else with_values(job.program, job.defaults),
-        trainset=job.tasks,
-        locked=locked,
-        replicates=job.options.replicates,
-        score=job.score_locked,
-        seed=job.options.seed,
-    )
-    cast("Any", tuned).evidence = Evidence(
-        verdict=confirmation.verdict,
-        confirmed=confirmation.chosen,
-        baselines=confirmation.baselines,
-        detectable_points=confirmation.detectable_points,
-        settings=choice.values,
-        finalists=tuple(run.finalist() for run in choice.runs),
-        trials=len(finished(job.study)),
-        search_rate=choice.search_rate,
-        paid=job.meter.paid.to_json(),
-        as_if=job.meter.as_if.to_json(),
-        seed=job.options.seed,
-        study=name,
-        store=url.split("@")[-1],
-        tasks={
-            "tuned": [f"{t.task_id} {t.digest}" for t in job.tasks],
-            "validation": [f"{t.task_id} {t.digest}" for t in locked],
-        },
-        versions=versions(),
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    )
-    cast("Any", tuned)._compiled = True
-    return tuned
+class _Tuning:
+    """One call of `compile`, after the pilot."""
+
+    def __init__(
+        self,
+        tuner: OptunaTuner,
+        program: dspy.Module,
+        found: dict[str, Knob],
+        crew: Crew,
+        meter: SharedMeter,
+        estimate: Estimate,
+    ) -> None:
+        self._tuner, self._program, self._found, self._crew = tuner, program, found, crew
+        self._store = crew.store
+        self._meter, self._estimate = meter, estimate
+        self._share = search_share(estimate, _SEARCH_SHARE)
+        self._options = for_each_search(tuner.options, estimate)
+
+    def confirmed(self, tuned: list[Task], locked: list[Task]) -> dspy.Module:
+        """Tune on some tasks, confirm on the locked ones."""
+        job = self._open(tuned)
+        try:
+            self._allow(0, 1, after_search=False)
+            search(job)
+            self._allow(0, 1, after_search=True)
+            with job.alone_after_search():
+                choice = self._chosen(job)
+                confirmation = confirm_choice(job, choice, locked)
+        finally:
+            job.book()
+        return stamped(job, choice, confirmation, locked=locked, folds=0, store=self._store.url)
+
+    def cross_fitted(self, tasks: list[Task]) -> dspy.Module:
+        """Tune on all tasks; show by cross-fitting what tuning like this is worth."""
+        folds = self._estimate.folds
+        job = self._open(tasks)
+        try:
+            self._allow(0, folds + 1, after_search=False)
+            search(job)
+            self._allow(0, folds + 1, after_search=True)
+            with job.alone_after_search():
+                choice = self._chosen(job)
+            confirmation, _ = cross_fit(
+                tasks,
+                folds,
+                self._options.seed,
+                lambda some, part: self._open(some, part),
+                lambda number, after: self._allow(number, folds + 1, after_search=after),
+            )
+        finally:
+            job.book()
+        return stamped(job, choice, confirmation, locked=(), folds=folds, store=self._store.url)
+
+    def _open(self, tasks: Sequence[Task], part: str = "") -> TuningJob:
+        options, seed = self._options, self._options.seed
+        name = self._tuner.study_name or study_name(
+            self._program, self._found, tasks, seed, options.objectives
+        )
+        if self._tuner.study_name and part:
+            name = f"{name} {part}"
+        with self._crew.alone("opening"):
+            study = open_study(
+                self._store.url,
+                name,
+                options.sampler or optuna.samplers.TPESampler(seed=seed),
+                directions=directions(options.objectives),
+                pruner=options.pruner,
+            )
+        job = TuningJob(
+            options, self._program, self._found, tasks, self._meter, study, crew=self._crew, part=part
+        )
+        job.estimate = self._estimate
+        if not part:
+            self._tuner._job = job  # pyright: ignore[reportPrivateUsage]
+        return job
+
+    def _chosen(self, job: TuningJob) -> Choice:
+        choice = choose(job)
+        self._tuner._choice = choice  # pyright: ignore[reportPrivateUsage]
+        return choice
+
+    def _allow(self, number: int, searches: int, *, after_search: bool) -> None:
+        """What may be spent until a search, or what follows it, is over."""
+        done = (number + (1.0 if after_search else self._share)) / searches
+        self._meter.budget = self._tuner.budget if done >= 1 else self._tuner.budget.part(done)
 
 
 def _apart(trainset: Sequence[Task], valset: Sequence[Task]) -> None:

@@ -91,7 +91,9 @@ class Meter:
 
     *Paid* is what was really spent here; *as-if* is what the same calls cost when each was first made, whoever
     paid. Only the paid account is held against the budget; only the as-if account goes into evidence.
-    A call's largest cost is reserved before it starts, so that a budget is kept and not overrun.
+    A call's largest cost is reserved before it starts, so that a budget is kept and not overrun, however many calls
+    are in flight: one that would fit but for what others have reserved waits until they have settled. Seconds cannot
+    be reserved: no call starts once they are spent, and those in flight end.
 
     Args:
         budget: What may be paid; without one there is no limit.
@@ -107,7 +109,7 @@ class Meter:
 
     def __init__(self, budget: Budget | None = None, *, paid: Usage | None = None) -> None:
         self.budget = budget or Budget()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._paid = paid or Usage()
         self._as_if = Usage()
         self._reserved_tokens = 0
@@ -128,6 +130,11 @@ class Meter:
     def wall_s(self) -> float:
         """Wall seconds since the meter was made."""
         return time.monotonic() - self._started
+
+    def carry(self, paid: Usage) -> None:
+        """Hold what earlier processes of the same search paid against the budget as well."""
+        with self._lock:
+            self._paid += paid
 
     def saw(self, usage: Usage) -> None:
         """Book a call that the store answered: it costs nothing here, and its first cost as-if."""
@@ -151,7 +158,8 @@ class Meter:
             BudgetExhausted: The call would not fit.
         """
         with self._lock:
-            self._check(tokens)
+            while not self._fits(tokens):
+                self._lock.wait()
             self._reserved_tokens += tokens
             self._reserved_calls += 1
         settle = _Settle()
@@ -163,6 +171,23 @@ class Meter:
                 self._reserved_calls -= 1
                 self._paid += settle.usage
                 self._as_if += settle.usage
+                self._lock.notify_all()
+
+    def left(self) -> dict[str, float]:
+        """What is left of each limit, by its name; empty where there is none.
+
+        Example:
+            >>> Meter(Budget(tokens=100), paid=Usage(tokens_in=30)).left()
+            {'tokens': 70}
+        """
+        b, p = self.budget, self._paid
+        limits = {
+            "tokens": (b.tokens, p.tokens),
+            "calls": (b.calls, p.calls),
+            "model_seconds": (b.model_seconds, p.model_seconds),
+            "wall_seconds": (b.timeout_s, self.wall_s),
+        }
+        return {name: max(0, limit - spent) for name, (limit, spent) in limits.items() if limit is not None}
 
     def exhausted(self) -> str | None:
         """Which limit is reached already, in words; None while there is something left."""
@@ -178,17 +203,21 @@ class Meter:
                 return f"the budget of {limit:g} {name} is spent"
         return None
 
-    def _check(self, tokens: int) -> None:
+    def _fits(self, tokens: int) -> bool:
+        """Whether the call may start now; False where it has to wait for others to settle.
+
+        Raises:
+            BudgetExhausted: It would not fit even if they cost nothing.
+        """
         if reached := self.exhausted():
             raise BudgetExhausted(reached)
-        b = self.budget
-        if b.tokens is not None and self._paid.tokens + self._reserved_tokens + tokens > b.tokens:
-            left = b.tokens - self._paid.tokens - self._reserved_tokens
+        b, paid = self.budget, self._paid
+        if b.tokens is not None and paid.tokens + tokens > b.tokens:
             raise BudgetExhausted(
-                f"the next call may need {tokens} tokens, {max(left, 0)} of the budget are left"
+                f"the next call may need {tokens} tokens, {b.tokens - paid.tokens} of the budget are left"
             )
-        if b.calls is not None and self._paid.calls + self._reserved_calls + 1 > b.calls:
-            raise BudgetExhausted(f"the budget of {b.calls} calls is spent")
+        over = b.tokens is not None and paid.tokens + self._reserved_tokens + tokens > b.tokens
+        return not over and not (b.calls is not None and paid.calls + self._reserved_calls + 1 > b.calls)
 
 
 class _Settle:

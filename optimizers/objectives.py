@@ -1,0 +1,128 @@
+"""What a search makes better: quality, and, where asked for, less compute and fewer seconds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import dspy
+import optuna
+
+from ..errors import UsageError
+from ..evals.scoring import TaskScore
+from ..evals.search_record import Cost
+from ..runtime.language_model import language_model
+from .baselines import models_of
+
+QUALITY = "quality"
+OBJECTIVES = (QUALITY, "compute", "seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Costing:
+    """How a run's cost is counted.
+
+    Attributes:
+        sizes: Model → number of parameters; empty where tokens are counted instead.
+        unit: "parameters × tokens" or "tokens".
+    """
+
+    sizes: Mapping[str, float]
+    unit: str
+
+    def mean(self, items: Sequence[TaskScore]) -> Cost:
+        """Mean cost of these runs."""
+        prompts = [self._weighted(item, answer=False) for item in items]
+        answers = [self._weighted(item, answer=True) for item in items]
+        n = len(items)
+        return Cost(
+            compute=math.fsum(prompts + answers) / n,
+            compute_in=math.fsum(prompts) / n,
+            compute_out=math.fsum(answers) / n,
+            seconds=math.fsum(item.usage.model_seconds for item in items) / n,
+            tokens=sum(item.usage.tokens for item in items) / n,
+            calls=sum(item.usage.calls for item in items) / n,
+        )
+
+    def _weighted(self, item: TaskScore, *, answer: bool) -> float:
+        def tokens(usage: Any) -> int:
+            return usage.tokens_out if answer else usage.tokens_in
+
+        if not self.sizes:
+            return float(tokens(item.usage))
+        return math.fsum(self._size(model) * tokens(usage) for model, usage in item.by_model.items())
+
+    def _size(self, model: str) -> float:
+        if model not in self.sizes:
+            raise UsageError(
+                f"{model} was called and its number of parameters is not known: give the tuner"
+                f" parameters={{{model!r}: 1.5e9}}"
+            )
+        return self.sizes[model]
+
+
+def costing(
+    program: dspy.Module, objectives: Sequence[str], parameters: Mapping[str, float] | None = None
+) -> Costing:
+    """How this program's compute is counted: parameters × tokens where every model's size is known.
+
+    Args:
+        program: The program.
+        objectives: What is searched for.
+        parameters: Model → number of parameters, for models whose server publishes none.
+
+    Raises:
+        UsageError: Compute of several models is asked for, and one's size is not known.
+    """
+    sizes: dict[str, float] = {}
+    unknown: list[str] = []
+    for model in models_of(program):
+        chosen = model if model is not None else dspy.settings.lm
+        if chosen is None:
+            continue
+        engine = cast("Any", language_model(chosen).engine)
+        name = str(engine.spec.name)
+        size = (parameters or {}).get(name) or engine.describe().parameters
+        if size:
+            sizes[name] = float(size)
+        else:
+            unknown.append(name)
+    if not unknown and sizes:
+        return Costing(sizes, "parameters × tokens")
+    if "compute" in objectives and len(unknown) + len(sizes) > 1:
+        raise UsageError(
+            f"compute of several models is parameters × tokens, and the size of {', '.join(unknown)} is not known:"
+            f" give the tuner parameters={{{unknown[0]!r}: 1.5e9}}, or leave compute out of the objectives"
+        )
+    return Costing({}, "tokens")
+
+
+def check_objectives(objectives: Sequence[str]) -> tuple[str, ...]:
+    """The objectives in their order, quality first.
+
+    Raises:
+        UsageError: One is unknown, or quality is not among them.
+    """
+    unknown = [name for name in objectives if name not in OBJECTIVES]
+    if isinstance(objectives, str) or unknown or QUALITY not in objectives:
+        raise UsageError(f"objectives are {', '.join(OBJECTIVES)}, quality among them; got {objectives!r}")
+    return tuple(name for name in OBJECTIVES if name in objectives)
+
+
+def directions(objectives: Sequence[str]) -> list[optuna.study.StudyDirection]:
+    """Optuna's directions: more quality, less of everything else."""
+    up, down = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
+    return [up if name == QUALITY else down for name in objectives]
+
+
+def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Whether (quality, cost, …) a is as good as b in everything and better in something.
+
+    Example:
+        >>> dominates((0.8, 100), (0.8, 120)), dominates((0.9, 130), (0.8, 120))
+        (True, False)
+    """
+    signed = [(x, y) if i == 0 else (-x, -y) for i, (x, y) in enumerate(zip(a, b, strict=True))]
+    return all(x >= y for x, y in signed) and any(x > y for x, y in signed)
