@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from .optimizer_contract import OptimizerContract
     from .token_model import TokenModel
 
-__all__ = ["BackendContract", "ChatServer", "OllamaServer", "ScriptedModel", "TokenModel"]
+__all__ = [
+    "BackendContract",
+    "ChatServer",
+    "OllamaServer",
+    "OptimizerContract",
+    "ScriptedModel",
+    "TokenModel",
+]
 
 _HOMES = {
     "BackendContract": "backend_contract",
