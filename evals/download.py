@@ -14,7 +14,7 @@ import logging
 import os
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -155,30 +155,71 @@ def _check(source: Source, records: list[Record], origin: str) -> list[Record]:
     return records
 
 
+def download_file(
+    name: str, url: str, folder: Path, wanted: str, progress: Progress | None = None, *, most: int = 2**31
+) -> Path:
+    """A file in the cache, downloaded where it is not there yet; it appears only when it is whole.
+
+    Args:
+        name: The set that it belongs to, for messages.
+        url: Where it is.
+        folder: Where it is kept.
+        wanted: What a user would put into a folder of their own, for messages.
+        progress: Called as it comes in.
+        most: Bytes that it may have.
+
+    Raises:
+        UsageError: It cannot be downloaded or kept; the message says what else to do.
+    """
+    path = folder / url.rsplit("/", 1)[-1]
+    if path.is_file():
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(dir=folder, prefix=path.name, suffix=".partial")
+    except OSError as error:
+        raise UsageError(
+            f"cannot write into {folder}: {error.strerror}; pass --data FOLDER instead"
+        ) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for chunk in _streamed(name, url, wanted, progress, most):
+                file.write(chunk)
+        os.replace(partial, path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        Path(partial).unlink(missing_ok=True)
+    return path
+
+
 def _download(source: Source, progress: Progress | None) -> bytes:
+    chunks = _streamed(source.name, source.url, source.filenames[0], progress, MAX_BYTES)
+    return b"".join(chunks)
+
+
+def _streamed(name: str, url: str, wanted: str, progress: Progress | None, most: int) -> Iterator[bytes]:
     import httpx  # not needed, and not loaded, where the data are at hand
 
-    content = bytearray()
+    received = 0
     try:
-        with httpx.stream("GET", source.url, follow_redirects=True, timeout=TIMEOUT_S) as response:
+        with httpx.stream("GET", url, follow_redirects=True, timeout=TIMEOUT_S) as response:
             response.raise_for_status()
             length = response.headers.get("content-length", "")
             total = int(length) if length.isdigit() else None
             for chunk in response.iter_raw():
-                content += chunk
-                if len(content) > MAX_BYTES:
-                    raise UsageError(
-                        f"{source.url} sends more than {MAX_BYTES // 2**20} MiB; download given up"
-                    )
+                received += len(chunk)
+                if received > most:
+                    raise UsageError(f"{url} sends more than {most // 2**20} MiB; download given up")
+                yield chunk
                 if progress is not None:
-                    progress(len(content), total)
+                    progress(received, total)
     except httpx.HTTPError as error:
         reason = str(error).split("\n", 1)[0] or type(error).__name__
         raise UsageError(
-            f"cannot download {source.name} from {source.url} ({reason}); with a copy of "
-            f"{source.filenames[0]} at hand, pass --data FOLDER (data_dir= in Python)"
+            f"cannot download {name} from {url} ({reason}); with a copy of {wanted} at hand, pass --data FOLDER"
+            " (data_dir= in Python)"
         ) from error
-    return bytes(content)
 
 
 def _keep(folder: Path, filename: str, content: bytes) -> None:

@@ -8,7 +8,9 @@ tasks have none. The authors' ``check`` function is the hidden test.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from ..errors import TaskError
 from ..runtime.task import Task
 from .docstring_examples import examples
 from .download import Record, Source
@@ -53,9 +55,27 @@ def to_task(record: Record) -> Task:
         >>> task.preamble, task.visible_tests
         ('import math\\n', ('assert inc(1) == 2',))
     """
-    task_id, prompt, entry_point = record["task_id"], record["prompt"], record["entry_point"]
-    stub_at = [match.start() for match in re.finditer(rf"^def {re.escape(entry_point)}\(", prompt, re.M)][-1]
-    ahead, stub = prompt[:stub_at].strip("\n"), prompt[stub_at:]
+    return stub_task(
+        record["task_id"],
+        record["prompt"],
+        record["entry_point"],
+        record["canonical_solution"],
+        [f"{record['test'].strip()}\n\n\ncheck({record['entry_point']})\n"],
+    )
+
+
+def stub_task(
+    task_id: str, prompt: str, entry_point: str, solution: str, hidden_tests: Sequence[str]
+) -> Task:
+    """A task of HumanEval's form: a stub to complete, what is ahead of it as preamble, docstring examples visible.
+
+    Raises:
+        TaskError: The prompt does not define the entry point.
+    """
+    starts = [match.start() for match in re.finditer(rf"^def {re.escape(entry_point)}\(", prompt, re.M)]
+    if not starts:
+        raise TaskError(f"the prompt of {task_id} does not define {entry_point!r}")
+    ahead, stub = prompt[: starts[-1]].strip("\n"), prompt[starts[-1] :]
     dropped = CONTRADICTED.get(task_id, ())
     return Task(
         task_id=task_id,
@@ -63,6 +83,6 @@ def to_task(record: Record) -> Task:
         entry_point=entry_point,
         preamble=ahead + "\n" if ahead else "",
         visible_tests=[test for test in examples(stub, entry_point) if test not in dropped],
-        hidden_tests=[f"{record['test'].strip()}\n\n\ncheck({entry_point})\n"],
-        reference=stub + record["canonical_solution"],
+        hidden_tests=hidden_tests,
+        reference=stub + solution,
     )

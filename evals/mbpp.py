@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import builtins
 import warnings
+from collections.abc import Sequence
 
+from ..errors import TaskError
 from ..runtime.task import Task
 from .download import Record, Source
 
@@ -38,28 +40,63 @@ def to_task(record: Record) -> Task:
         >>> task.entry_point, task.hidden_tests
         ('inc', ('assert inc(2) == 3',))
     """
-    visible, *hidden = [test.strip() for test in record["test_list"]]
-    code = record["code"].replace("\r\n", "\n")
+    return assert_task(
+        f"MBPP/{record['task_id']}",
+        record["prompt"],
+        record["code"],
+        record["test_list"],
+        imports=record["test_imports"],
+    )
+
+
+def assert_task(
+    task_id: str,
+    prompt: str,
+    code: str,
+    tests: Sequence[str],
+    *,
+    imports: Sequence[str] = (),
+    setup: str = "",
+    entry_point: str = "",
+) -> Task:
+    """A task of MBPP's form: a sentence, its first assert visible, the others hidden.
+
+    Args:
+        task_id: Its id.
+        prompt: The sentence.
+        code: The reference.
+        tests: The asserts.
+        imports: Import statements that the tests need.
+        setup: Python that runs ahead of each test, after the candidate.
+        entry_point: What the tests call; the first definition of the reference that they name where it is not given.
+
+    Raises:
+        TaskError: There is no test, or the tests name nothing that the reference defines.
+    """
+    if not tests:
+        raise TaskError(f"{task_id} has no test")
+    ahead = setup.replace("\r\n", "\n").strip()
+    visible, *hidden = [f"{ahead}\n{test.strip()}" if ahead else test.strip() for test in tests]
+    code = code.replace("\r\n", "\n")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some references hold escapes such as "\w"
         reference = ast.parse(code)
-    used = {
-        node.id
-        for test in record["test_list"]
-        for node in ast.walk(ast.parse(test))
-        if isinstance(node, ast.Name)
-    }
+        used = {
+            node.id
+            for test in tests
+            for node in ast.walk(ast.parse(test.strip()))
+            if isinstance(node, ast.Name)
+        }
     defined = [node.name for node in reference.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
-    entry_point = next(name for name in defined if name in used)
-    imports = [
-        *record["test_imports"],
-        *_imports_for(used - {entry_point}, reference, record["test_imports"]),
-    ]
+    called = entry_point or next((name for name in defined if name in used), "")
+    if not called:
+        raise TaskError(f"the tests of {task_id} name nothing that its reference defines")
+    needed = [*imports, *_imports_for(used - {called}, reference, list(imports))]
     return Task(
-        task_id=f"MBPP/{record['task_id']}",
-        prompt=record["prompt"],
-        entry_point=entry_point,
-        preamble="\n".join(imports) + "\n" if imports else "",
+        task_id=task_id,
+        prompt=prompt,
+        entry_point=called,
+        preamble="\n".join(needed) + "\n" if needed else "",
         visible_tests=[visible],
         hidden_tests=hidden,
         reference=code,

@@ -1,4 +1,4 @@
-"""Tasks by name or from a file."""
+"""Tasks by name, from a file or from a folder."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import difflib
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import UsageError
+from ..errors import TaskError, UsageError
 from ..runtime.task import Task
 from . import humaneval, mbpp
 from .download import Progress, Record, Source, fetch
+from .livecodebench import Released
+from .published import BY_NAME, published_tasks, tasks_of_file
+from .stub_folder import SHAPE, folder_tasks
 from .task_file import read_tasks
 
 STARTER = Path(__file__).parent / "starter" / "tasks.jsonl"
@@ -20,7 +23,7 @@ _PUBLISHED: dict[str, tuple[Source, Callable[[list[Record]], list[Task]]]] = {
     "mbpp": (mbpp.SOURCE, mbpp.to_tasks),
 }
 
-NAMES = (*_PUBLISHED, "starter")
+NAMES = (*_PUBLISHED, *BY_NAME, "starter")
 """The sets that `load_tasks` knows by name."""
 
 
@@ -30,17 +33,25 @@ def load_tasks(
     *,
     progress: Progress | None = None,
 ) -> list[Task]:
-    """Tasks of a known set, or of a file of one's own.
+    """Tasks of a known set, of a file, or of a folder of stubs.
 
     Args:
-        name_or_path: "humaneval" (164 tasks), "mbpp" (sanitized, 427), "starter" (60, shipped with
-            Greenloop), or the path of a JSONL file (see `task_file`).
-        data_dir: Folder with ``HumanEval.jsonl`` (or ``.gz``) or ``sanitized-mbpp.json``. Without it the set
-            comes from the user's cache folder, where a download from its authors puts it the first time.
+        name_or_path: One of
+
+            * "humaneval" (164 tasks), "mbpp" (sanitized, 427), "mbpp-full" (its 500 test tasks), "humaneval+" (164),
+              "mbpp+" (378), "humaneval-et" (164), "mbpp-et" (500), "codecontests" (165), "livecodebench", "starter"
+              (60, shipped with Greenloop);
+            * "livecodebench@SINCE..UNTIL": the problems released between two dates, such as
+              "livecodebench@2025-01-01..2025-04-30" (an end may be left out);
+            * the path of a JSONL file of tasks of your own (see `task_file`), or of a file in the published form of any
+              of these sets;
+            * the path of a folder of Python stubs with pytest files (see `stub_folder`).
+        data_dir: Folder with the published files of a set (``HumanEval.jsonl``, ``HumanEvalPlus.jsonl.gz``, …). Without
+            it the set comes from the user's cache folder, where a download from its authors puts it the first time.
         progress: Called with (bytes so far, bytes in all or None) during a download.
 
     Raises:
-        UsageError: No such set or file, or the data can be had from nowhere.
+        UsageError: No such set, file or stub, or the data can be had from nowhere.
         TaskError: The data are malformed; the message names file, line and field.
 
     Example:
@@ -48,18 +59,56 @@ def load_tasks(
         >>> len(tasks)
         60
     """
-    name = str(name_or_path)
+    name, at, dates = str(name_or_path).partition("@")
+    released = Released.parse(dates) if at and name in NAMES else None
+    if released is not None and name != "livecodebench":
+        raise UsageError(f"{name} has no release dates to choose by; livecodebench has")
     if name in _PUBLISHED:
         source, to_tasks = _PUBLISHED[name]
         return to_tasks(fetch(source, data_dir, progress=progress))
+    if name in BY_NAME:
+        return published_tasks(BY_NAME[name], data_dir, released=released, progress=progress)
     if name == "starter":
         return read_tasks(STARTER)
-    path = Path(name_or_path)
-    if path.is_file():
-        return read_tasks(path)
+    return _from_path(Path(name_or_path))
+
+
+def _from_path(path: Path) -> list[Task]:
     if path.is_dir():
-        raise UsageError(f"{name!r} is a folder; name a JSONL file of tasks, or one of {', '.join(NAMES)}")
+        return folder_tasks(path)
+    if path.is_file():
+        published = tasks_of_file(path) or _of_a_checked_set(path)
+        return read_tasks(path) if published is None else published
+    name = str(path)
     if path.suffix or len(path.parts) > 1:
-        raise UsageError(f"no such file: {name!r} (sets known by name: {', '.join(NAMES)})")
-    near = difflib.get_close_matches(name.lower(), NAMES, n=2, cutoff=0.5) or NAMES
-    raise UsageError(f"no task set or file {name!r}; did you mean {' or '.join(near)}?")
+        raise UsageError(
+            f"no such file: {name!r}; name a JSONL file of tasks, a folder with {SHAPE}, or one of"
+            f" {', '.join(NAMES)}"
+        )
+    near = [one for one in NAMES if difflib.SequenceMatcher(None, name.lower(), one).ratio() > 0.9]
+    near = near[:1] or difflib.get_close_matches(name.lower(), NAMES, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"sets are {', '.join(NAMES)}"
+    raise UsageError(f"no task set or file {name!r}; {hint}")
+
+
+def _of_a_checked_set(path: Path) -> list[Task] | None:
+    """The tasks of a file in the form of HumanEval or sanitized MBPP, possibly a part of them or a set like them."""
+    from .records import read_records
+
+    try:
+        numbered = list(read_records(path)) if path.suffix != ".parquet" else []
+    except TaskError:
+        return None
+    records = [record for _, record in numbered]
+    if not records:
+        return None
+    for fields, to_tasks in (
+        ({"canonical_solution", "test", "entry_point", "prompt", "task_id"}, humaneval.to_tasks),
+        ({"code", "test_list", "test_imports", "prompt", "task_id"}, mbpp.to_tasks),
+    ):
+        if fields <= records[0].keys():
+            for where, record in numbered:
+                if missing := sorted(fields - record.keys()):
+                    raise TaskError(f"{where}: field {missing[0]!r}: is missing")
+            return to_tasks(records)
+    return None

@@ -24,7 +24,7 @@ def reference(task: Task) -> Candidate:
     [
         ("human-eval", "no task set or file 'human-eval'; did you mean humaneval?"),
         ("MBPP", "did you mean mbpp?"),
-        ("xyz", "did you mean humaneval or mbpp or starter?"),
+        ("xyz", "sets are humaneval, mbpp, humaneval+, mbpp+,"),
         ("mine/tasks.jsonl", "no such file: 'mine/tasks.jsonl'"),
     ],
 )
