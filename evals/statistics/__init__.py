@@ -16,6 +16,7 @@ points are 1).
 `holm`                      p values of a family of comparisons, adjusted
 `pass_at_k`, `pass_at_k_interval`  what resampling k times solves
 `power`                     what a planned comparison can show
+`best_of_optimism`          what the best of M equal candidates scores above its true rate
 ==========================  =====================================================================
 
 Sources: Miller, *Adding Error Bars to Evals* (arXiv 2411.00640); Bowyer et al. (arXiv 2503.01747); each
@@ -31,6 +32,7 @@ from .paired import McNemar, PairedDifference, mcnemar, paired_difference
 from .planning import Power, power
 from .resampling import pass_at_k, pass_at_k_interval
 from .runs import Welch, welch
+from .selection import best_of_optimism
 from .units import Outcomes
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "PairedDifference",
     "Power",
     "Welch",
+    "best_of_optimism",
     "clustered_interval",
     "equivalence",
     "holm",
