@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from ..errors import UsageError
+from ..modules.guided_watch import watch_guidance
 from ..runtime.attempt import Trajectory
 from ..runtime.task import Task
 from .common import (
@@ -21,12 +22,14 @@ from .common import (
     StoreOption,
     check_models,
     command_session,
+    err,
     out,
     print_json,
     read_tasks,
 )
 from .programs import ProgramOption, named_program
 from .show import show_code, show_trajectory
+from .show_guided import GuidedShow, guided_program
 
 
 def solve(
@@ -45,6 +48,18 @@ def solve(
     task_id: Annotated[str | None, typer.Option("--id", help="id of the task in --tasks")] = None,
     data: DataOption = None,
     calls: Annotated[int, typer.Option("--calls", min=1, help="most model calls")] = 4,
+    guided: Annotated[
+        bool,
+        typer.Option(
+            "--guided", help="guide every line by running what may follow; --calls attempts at most"
+        ),
+    ] = False,
+    show: Annotated[
+        bool,
+        typer.Option(
+            "--show", help="with --guided: print the lines as they come, with candidates and traces"
+        ),
+    ] = False,
     max_tokens: MaxTokensOption = 512,
     store: StoreOption = None,
     seed: SeedOption = 0,
@@ -53,7 +68,12 @@ def solve(
     as_json: JsonOption = False,
 ) -> None:
     """Write one program and run it on the tests you give."""
-    made = named_program(program, model, calls=calls, max_tokens=max_tokens)
+    if show and not guided:
+        raise UsageError("--show goes with --guided")
+    if guided:
+        made = guided_program(model, calls=calls, max_tokens=max_tokens, parallel=1 if show else 2)
+    else:
+        made = named_program(program, model, calls=calls, max_tokens=max_tokens)
     if (request is None) == (tasks is None):
         raise UsageError(
             "say what to write: greenloop solve 'Write add(a, b).' or greenloop solve --tasks SET --id ID"
@@ -62,7 +82,11 @@ def solve(
         task = by_id(read_tasks(tasks, data, None), task_id)
     else:
         task = from_words(str(request), entry_point, test or [])
-    solve_and_show(made, task, store, seed, as_json)
+    if show:
+        with watch_guidance(GuidedShow(err if as_json else out)):
+            solve_and_show(made, task, store, seed, as_json)
+    else:
+        solve_and_show(made, task, store, seed, as_json)
 
 
 def solve_and_show(program: dspy.Module, task: Task, store: str | None, seed: int, as_json: bool) -> None:

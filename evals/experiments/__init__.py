@@ -2,7 +2,7 @@
 
 ==================  ================================================================================
 `run_experiment`    runs one by its name, in the session in force
-`EXPERIMENTS`       the ten by name: title, question, config class
+`EXPERIMENTS`       all by name: title, question, config class
 `ExperimentResult`  figures, comparisons, tables, curves and a verdict in words; Markdown and JSON
 `read_config`       an experiment's settings from a YAML file
 ==================  ================================================================================

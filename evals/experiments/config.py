@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -132,6 +132,36 @@ class FeedbackStylesConfig(ExperimentConfig):
         if unknown or len(set(value)) < 2:
             raise ValueError(f"styles are at least two of {', '.join(FEEDBACK_STYLES)}")
         return value
+
+
+class GuidedConfig(ExperimentConfig):
+    """For `guided`.
+
+    Attributes:
+        gamma: Strength of guidance of the main arm.
+        gammas: Strengths that are compared with it.
+        candidates: Continuations drawn at each line.
+        lines_ahead: Most lines of each.
+        candidate_temperature: Of the continuations, and of the draws beside the union.
+        prompt_style: "instruction" or "few_shot".
+        signal: "trace", "final_values" or "verdict".
+        faithful: The authors' set-up: their grid of 192 settings, steered by the tests that score, counted as solved if
+            any attempt solves a task.
+    """
+
+    gamma: float = Field(default=1.0, gt=0, le=10)
+    gammas: tuple[float, ...] = (0.0, 0.5, 1.0, 3.0)
+    candidates: int = Field(default=3, ge=1, le=32)
+    lines_ahead: int = Field(default=3, ge=1, le=32)
+    candidate_temperature: float = Field(default=0.8, ge=0, le=2)
+    prompt_style: Literal["instruction", "few_shot"] = "instruction"
+    signal: Literal["trace", "final_values", "verdict"] = "trace"
+    faithful: bool = False
+
+    @property
+    def steered_by_oracle(self) -> bool:
+        """Whether hidden tests steer."""
+        return self.faithful or super().steered_by_oracle
 
 
 Config = TypeVar("Config", bound=ExperimentConfig)

@@ -17,6 +17,7 @@ from .bench import Bench, Watch, unwatched
 from .config import (
     ExperimentConfig,
     FeedbackStylesConfig,
+    GuidedConfig,
     InflationConfig,
     SpecialisedConfig,
     TextOnlyConfig,
@@ -25,6 +26,7 @@ from .config import (
 from .early_stopping import early_stopping
 from .error_classes import error_classes
 from .feedback import feedback_ablation, feedback_styles
+from .guided import guided
 from .inflation import inflation
 from .matrix import matrix
 from .pool import Pool, describe_pool
@@ -129,6 +131,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         "Feedback ablation",
         "Is it the message, the previous code, or only the further draw that helps?",
         feedback_ablation,
+    ),
+    "guided": Experiment(
+        "Execution-guided generation",
+        "Does it help to see, at every line, what the next lines would do, at equal tokens?",
+        guided,
+        GuidedConfig,
     ),
 }
 """The experiments by their names on the command line."""

@@ -1,0 +1,41 @@
+"""`greenloop solve --guided --show`: a person sees the lines, the candidates and what running them showed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from greenloop.cli.main import main
+
+ASK = ["solve", "Write a function `add_pair(a, b)` that adds the two numbers.", "--entry-point", "add_pair"]
+TEST = ["--test", "assert add_pair(2, 3) == 5"]
+
+
+def run(arguments: list[str]) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return int(ended.value.code or 0)
+
+
+def test_show_goes_with_guided(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*ASK, "--show"]) == 2
+    assert "--show goes with --guided" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.embedded
+def test_lines_come_with_candidates_and_a_rerun_shows_them_for_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [*ASK, *TEST, "--guided", "--show", "--calls", "1", "--max-tokens", "80"]
+    assert run(given) == 0
+    shown = capsys.readouterr().out
+    assert "candidate 1" in shown
+    assert "# Call: add_pair(2, 3)" in shown
+    assert "true guidance embedded" in shown
+    assert run([*given, "--json"]) == 0
+    again = capsys.readouterr()
+    found = json.loads(again.out)
+    assert found["paid"]["calls"] == 0
+    assert found["attempts"][0]["sampling"]["mode"] == "true guidance embedded"
+    assert "candidate 1" in again.err
