@@ -16,10 +16,10 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,7 +27,7 @@ from pathlib import Path
 import sandbox_baselines as baselines
 from greenloop.runtime.execution import Candidate, Limits
 from greenloop.runtime.sandbox import Sandbox, probe
-from greenloop.testing.hostile import HOSTILE
+from greenloop.testing.sandbox_soak import Footprint, descendants, footprint, soak, tree_memory_mb
 
 ASSERTS = 5
 Program = tuple[Candidate, list[str], str]
@@ -136,23 +136,6 @@ def table(count: int, rounds: int, packages: bool) -> None:
         print(f"  note: {note}")
 
 
-def descendants() -> set[int]:
-    """Process ids of all descendants of this process."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-    mine, grown = {os.getpid()}, True
-    while grown:
-        more = {pid for pid, parent in parents.items() if parent in mine} - mine
-        grown = bool(more)
-        mine |= more
-    return mine - {os.getpid()}
-
-
 def processor_s() -> float:
     """Processor seconds of this process and of all that it started."""
     total = time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
@@ -163,18 +146,6 @@ def processor_s() -> float:
             continue
         total += sum(int(n) for n in fields[11:15]) / os.sysconf("SC_CLK_TCK")
     return total
-
-
-def tree_memory_mb() -> float:
-    """Proportional memory of all descendants of this process, in MB."""
-    total = 0
-    for pid in descendants():
-        try:
-            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
-    return total / 1024
 
 
 def memory() -> None:
@@ -258,61 +229,27 @@ def _loop(sandbox: Sandbox, over: threading.Event) -> None:
         sandbox.run(Candidate("while True: pass"), [], Limits(wall_s=2, cpu_s=2))
 
 
-def soak(count: int) -> None:
+def print_soak(count: int) -> None:
     """Many programs, a tenth hostile: outcomes, memory over time, what is left behind."""
-    good = programs(200)
-    attacks = [
-        h
-        for h in HOSTILE
-        if "{" not in h.code.replace("{{", "").replace("}}", "") and "timeout" not in h.outcomes
-    ]
-    outcomes: Counter[str] = Counter()
-    wrong: list[str] = []
-    lock = threading.Lock()
+
+    def line(now: Footprint) -> None:
+        print(
+            f"  {now.programs:6} programs: workers {now.memory_mb:6.1f} MB, {now.processes} processes, "
+            f"{now.descriptors} descriptors, {now.threads} threads",
+            flush=True,
+        )
+
     started = time.perf_counter()
-    folder_before = set(os.listdir("/tmp")) if os.path.isdir("/tmp") else set()
     with Sandbox(workers=2) as sandbox:
-        numbers = iter(range(count))
-
-        def go() -> None:
-            while True:
-                with lock:
-                    number = next(numbers, None)
-                if number is None:
-                    return
-                if number % 10 == 9:
-                    attack = attacks[number // 10 % len(attacks)]
-                    code = attack.code.replace("{{", "{").replace("}}", "}")
-                    found = sandbox.run(
-                        Candidate(code, "solve", attack.preamble), attack.tests, attack.limits
-                    )
-                    right = found.outcome in attack.outcomes
-                    name = attack.name
-                else:
-                    candidate, tests, _ = good[number % len(good)]
-                    found = sandbox.run(candidate, tests)
-                    right, name = found.passed, candidate.entry_point
-                with lock:
-                    outcomes[found.outcome] += 1
-                    if not right:
-                        wrong.append(f"{name}: {found.outcome}: {found.message}")
-                if number % max(1, count // 10) == 0:
-                    fds = len(os.listdir("/proc/self/fd"))
-                    print(
-                        f"  {number:6} programs: workers {tree_memory_mb():6.1f} MB, {fds} descriptors",
-                        flush=True,
-                    )
-
-        threads = [threading.Thread(target=go) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    left = set(os.listdir("/tmp")) - folder_before if folder_before else set()
-    print(f"{count} programs in {time.perf_counter() - started:.0f} s: {dict(outcomes)}")
-    print(f"sandbox errors: {outcomes['sandbox_error']}; wrong outcomes: {len(wrong)} {wrong[:5]}")
+        found = soak(sandbox, count, report=line)
+    after = footprint(count)
+    print(f"{count} programs in {time.perf_counter() - started:.0f} s: {dict(found.outcomes)}")
     print(
-        f"left behind: {tree_memory_mb():.1f} MB of processes, files {[n for n in left if n.startswith('greenloop-')]}"
+        f"sandbox errors: {found.outcomes['sandbox_error']}; wrong outcomes: {len(found.wrong)} {found.wrong[:5]}"
+    )
+    left = [name for name in os.listdir(tempfile.gettempdir()) if name in found.files]
+    print(
+        f"left behind: {after.processes} processes, files {[n for n in left if n.startswith('greenloop-')]}"
     )
 
 
@@ -332,7 +269,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)
     if arguments.soak:
-        soak(arguments.soak)
+        print_soak(arguments.soak)
         return
     table(40 if arguments.quick else 164, 2 if arguments.quick else 5, arguments.packages)
     memory()

@@ -11,7 +11,7 @@ from rich.markup import escape
 from ..errors import GreenloopError
 from ..runtime.backends.ollama_api import list_models
 from ..runtime.language_model import engine_for
-from ..runtime.sandbox import probe
+from ..runtime.sandbox import choice, probe
 from ..runtime.versions import versions
 from .common import JsonOption, StoreOption, command_session, out, print_json, store_url
 
@@ -24,6 +24,7 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Say which models answer, which sandbox holds, where the store is, and what to do about what is missing."""
+    tiers = probe()
     report: dict[str, Any] = {
         "versions": versions(),
         "cores": os.cpu_count(),
@@ -31,11 +32,12 @@ def doctor(
         "ollama": _ollama(),
         "sandbox": [
             {"tier": p.tier, "works": p.available, "detail": p.covers if p.available else p.reason}
-            for p in probe()
+            for p in tiers
         ],
+        "sandbox_choice": choice(tiers),
         "store": _store(store),
     }
-    report["tier"] = next((p["tier"] for p in report["sandbox"] if p["works"]), "none")
+    report["tier"] = next((p.tier for p in tiers if p.default), "none")
     if as_json:
         print_json(report)
         return
@@ -46,7 +48,7 @@ def doctor(
     _line(report["ollama"]["works"], f"Ollama: {report['ollama']['detail']}")
     for entry in report["sandbox"]:
         _line(entry["works"], f"sandbox tier {entry['tier']}: {entry['detail']}")
-    out.print(f"the sandbox in use: [bold]{report['tier']}[/bold]")
+    out.print(f"[bold]sandbox in use[/bold] {escape(report['sandbox_choice'])}", soft_wrap=True)
     _line(report["store"]["works"], f"store: {report['store']['detail']}")
 
 

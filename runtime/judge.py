@@ -25,7 +25,7 @@ def run_candidate(
     from .sandbox import execution_key
 
     sandbox = session.sandbox
-    setting = "trace" if trace else ""
+    setting = "|".join(part for part in (sandbox.identity, "trace" if trace else "") if part)
     key = execution_key(candidate, tests, limits, sandbox.tier, sandbox.python_version, setting)
     stored = session.store.execution(key)
     if stored is not None:

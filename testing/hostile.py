@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..runtime.execution import Limits
+from ..runtime.execution import Candidate, Limits
 
 TESTS = ("assert solve(2) == 4", "assert solve(3) == 9")
 SHORT = Limits(wall_s=1, cpu_s=5, memory_mb=256)
@@ -36,6 +36,19 @@ class Hostile:
     tests: tuple[str, ...] = TESTS
     preamble: str = ""
     limits: Limits = SHORT
+
+    def aimed(self, *, home: str, canary: str, port: int, pid: int) -> Candidate:
+        """The attack with its targets in place.
+
+        Args:
+            home: The user's home folder.
+            canary: A file with a secret.
+            port: A port that listens on this machine.
+            pid: The process that runs the sandbox.
+        """
+        code = self.code.replace("{home!r}", repr(home)).replace("{canary!r}", repr(canary))
+        code = code.replace("{port}", str(port)).replace("{pid}", str(pid))
+        return Candidate(code.replace("{{", "{").replace("}}", "}"), "solve", self.preamble)
 
 
 def _attack(
@@ -187,6 +200,12 @@ _PROCESSES = [
     _attack("kill the sandbox's process", _try("os.kill({pid}, 9)"), "blocked error"),
     _attack("kill everybody", _try("os.kill(-1, 9)"), "blocked"),
     _attack("kill the group", _try("os.kill(0, 9)"), "blocked"),
+    _attack("kill every other process", "import os\nfor pid in range(1, 5000):\n    if pid != os.getpid():\n        try:\n"
+            "            os.kill(pid, 9)\n            print('LEAK')\n        except OSError: pass" + WRONG, "failed"),
+    _attack("memory of every other process", "import ctypes\nlibc = ctypes.CDLL(None)\nfor pid in range(1, 5000):\n"
+            "    if libc.syscall(310, pid, 0, 0, 0, 0, 0) >= 0: print('LEAK')" + WRONG, "failed"),
+    _attack("opens every other process", "import ctypes\nlibc = ctypes.CDLL(None)\nfor pid in range(1, 5000):\n"
+            "    if libc.syscall(434, pid, 0) >= 0: print('LEAK')" + WRONG, "failed"),
     _attack("ptrace", _syscall(101, 16, 1), "failed"),
     _attack("fork", _try("os.fork()"), "blocked"),
     _attack("daemon", "import os\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        while True: pass\n" + WRONG, "blocked"),
@@ -272,6 +291,7 @@ _FILES = [
     _attack("overwrites a secret", _try("open({canary!r}, 'w')"), "error blocked"),
     _attack("file in the standard library", _try("open(os.path.join(os.path.dirname(os.__file__), 'greenloop-leak'), 'w')"), "blocked"),
     _attack("leaves files behind", "import tempfile\nopen('greenloop-leak', 'w').write('x')\ntempfile.mkdtemp(dir='.')" + WRONG, "failed"),
+    _attack("locks its folder", "import os\nopen('greenloop-leak', 'w').close()\nos.chmod('.', 0)" + WRONG, "failed"),
     _attack("unreadable folders", "import os\nfor i in range(5):\n    os.makedirs(f'a{{i}}/b/c')\n    os.chmod(f'a{{i}}/b', 0)\n"
             "    os.chmod(f'a{{i}}', 0)" + WRONG, "failed"),
     _attack("very deep folders", "import os\nfor _ in range(2000):\n    os.mkdir('d' * 100)\n    os.chdir('d' * 100)" + WRONG,

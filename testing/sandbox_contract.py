@@ -25,8 +25,14 @@ import pytest
 
 from ..runtime.execution import Candidate, Execution, Limits
 from .hostile import HOSTILE, Hostile
+from .sandbox_soak import descendants
 
 GOOD = Candidate("def solve(x):\n    return x * x\n", "solve")
+LISTING = Candidate(
+    "import os\ndef solve(x):\n    names = os.listdir('.')\n    open('mine', 'w').close()\n    return names",
+    "solve",
+)
+"""Says what it finds in its folder, and writes there."""
 SECRET = "canary-5b1f0c"
 
 
@@ -46,16 +52,9 @@ class Surroundings:
     port: int
     heard: list[bytes]
 
-    def fill(self, code: str) -> str:
-        """An attack's code with its targets in place."""
-        return (
-            code.replace("{home!r}", repr(str(self.home)))
-            .replace("{canary!r}", repr(str(self.canary)))
-            .replace("{port}", str(self.port))
-            .replace("{pid}", str(os.getpid()))
-            .replace("{{", "{")
-            .replace("}}", "}")
-        )
+    def aim(self, attack: Hostile) -> Candidate:
+        """An attack with its targets in place."""
+        return attack.aimed(home=str(self.home), canary=str(self.canary), port=self.port, pid=os.getpid())
 
 
 class SandboxContract:
@@ -108,9 +107,7 @@ class SandboxContract:
         files = sorted(p.name for p in surroundings.home.rglob("*"))
         started = time.monotonic()
 
-        found: Execution = sandbox.run(
-            Candidate(surroundings.fill(attack.code), "solve", attack.preamble), attack.tests, attack.limits
-        )
+        found: Execution = sandbox.run(surroundings.aim(attack), attack.tests, attack.limits)
 
         elapsed = time.monotonic() - started
         assert found.outcome in attack.outcomes, found
@@ -123,11 +120,8 @@ class SandboxContract:
         assert surroundings.canary.read_text() == SECRET
         assert sorted(p.name for p in surroundings.home.rglob("*")) == files
         assert _census_settles(before), f"left behind: {before} became {_census()}"
-        listing = sandbox.run(
-            Candidate("import os\ndef solve(x):\n    return sorted(os.listdir('.'))", "solve"),
-            ["assert solve(1) == []"],
-        )
-        assert listing.outcome == "passed", f"the next program found files: {listing.message}"
+        listing = sandbox.run(LISTING, ["assert solve(1) == []"])
+        assert listing.outcome == "passed", f"the next program found a used folder: {listing.message}"
 
     def test_wrong_answer_names_call_got_and_expected(self, sandbox: Any) -> None:
         found = sandbox.run(Candidate("def add(a, b):\n    return a - b\n", "add"), ["assert add(3, 1) == 4"])
@@ -192,24 +186,8 @@ def _listen(tcp: socket.socket, udp: socket.socket, heard: list[bytes], over: th
 
 def _census() -> tuple[int, int, int]:
     """This process's descendants, descriptors and threads; zeros where they cannot be told."""
-    proc = Path("/proc")
-    if not (proc / "self" / "fd").exists():
-        return (0, 0, threading.active_count())
-    parents: dict[int, int] = {}
-    for entry in proc.iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            parents[int(entry.name)] = int(fields[1])
-    mine = {os.getpid()}
-    grown = True
-    while grown:
-        more = {pid for pid, parent in parents.items() if parent in mine} - mine
-        grown = bool(more)
-        mine |= more
-    return (len(mine), len(os.listdir("/proc/self/fd")), threading.active_count())
+    descriptors = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    return (len(descendants()), descriptors, threading.active_count())
 
 
 def _census_settles(before: tuple[int, ...]) -> bool:

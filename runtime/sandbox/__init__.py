@@ -7,17 +7,17 @@ own process (`Execution.mode` "together"), which a candidate that means to can f
 
 from __future__ import annotations
 
-from .cache import ExecutionStore, execution_key
 from .forms import function_tests, program_test
 from .interpreter import SandboxInterpreter
+from .key import execution_key
 from .sandbox import Sandbox, default_sandbox
-from .tiers import ProbeResult, probe
+from .tiers import ProbeResult, choice, probe
 
 __all__ = [
-    "ExecutionStore",
     "ProbeResult",
     "Sandbox",
     "SandboxInterpreter",
+    "choice",
     "default_sandbox",
     "execution_key",
     "function_tests",

@@ -41,8 +41,8 @@ class Environment:
 
     @property
     def identity(self) -> str:
-        """What of the environment, beyond tier and version, can change how a program runs."""
-        return f"{self.executable if self.packages else ''}|{','.join(self.preload)}"
+        """What of the environment, beyond tier and version, can change how a program runs; empty for the plain one."""
+        return f"{self.executable}|{','.join(self.preload)}" if self.packages else ""
 
     def command(self, folder: str) -> list[str]:
         """How a worker's interpreter is started; three arguments follow."""

@@ -20,6 +20,8 @@ BOX_BYTES = 64 << 20
 """Most that a candidate may write in all."""
 FILES = 128
 """Open descriptors."""
+OPEN_MAX = 4096
+"""No server has descriptors above."""
 
 
 class Box:
@@ -54,84 +56,73 @@ class Box:
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             os.chdir(self.folder)
         self._make_rules()
+        self._set_limits()
         if self.tier in ("namespaces", "landlock"):
             self._filter = Filter()
         elif self.tier == "limits" and kernel.LINUX:
             with contextlib.suppress(OSError):
                 self._filter = Filter()
+        if self._filter is not None:
+            if self.tier == "namespaces" or os.getuid() == 0:
+                kernel.drop_capabilities()
+            kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 
     def _make_rules(self) -> None:
-        if self._ruleset is not None:
-            os.close(self._ruleset.fd)
         if self.tier == "landlock" or (self.tier == "namespaces" and abi()):
-            whole, names = split(self.config["readable"], self.config["hidden"])
+            # in namespaces what is hidden is not there: nothing to be taken out of what may be read
+            hidden = self.config["hidden"] if self.tier == "landlock" else []
+            whole, names = split(self.config["readable"], hidden)
             self._ruleset = Ruleset(whole, names, [self.folder])
             for device in namespaces.DEVICES:
                 self._ruleset.allow_writing(device)
 
     def confine(self, job: dict[str, Any], fds: list[int]) -> None:
-        """In the child: descriptors, limits, priority, isolation. There is no way back.
+        """In the child: descriptors, limits, isolation, beyond what it has from its server. There is no way back.
 
         Raises:
             OSError: If a step fails.
         """
         if job["demote"]:
             os.setsid()
-        ruleset = -1 if self._ruleset is None else os.dup2(self._ruleset.fd, 120)
-        self._descriptors(fds, ruleset)
-        self._limits(job)
-        if self._filter is None:
-            self._alone()
-            return
-        if self.tier == "namespaces" or os.getuid() == 0:
-            kernel.drop_capabilities()
-        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+        self._descriptors(fds)
+        if kernel.LINUX:
+            self._limit(resource.RLIMIT_AS, (self.config["baseline_kb"] << 10) + (job["memory_mb"] << 20))
+        else:  # nothing else forbids to fork there, and limits of the address space do not hold
+            self._limit(resource.RLIMIT_NPROC, 0)
+        if job["cpu_s"]:
+            seconds = max(1, math.ceil(job["cpu_s"]))
+            self._limit(resource.RLIMIT_CPU, seconds, seconds + 1)
         if self._ruleset is not None:
-            self._ruleset.fd = ruleset
             self._ruleset.enforce()
-            os.close(ruleset)
-        self._filter.enforce(os.getpid())
+        os.closerange(2 + len(fds), OPEN_MAX)
+        if self._filter is not None:
+            self._filter.enforce(os.getpid())
 
     @staticmethod
-    def _descriptors(fds: list[int], ruleset: int) -> None:
-        """Arrange 0 to be empty, 1 and 2 the output, 3 and up the connections; close all else."""
-        output, *connections = [os.dup2(fd, 100 + i) for i, fd in enumerate(fds)]
-        null = os.open("/dev/null", os.O_RDWR)
-        os.dup2(null, 0)
+    def _descriptors(fds: list[int]) -> None:
+        """Let 0 be empty, as it is in the server, 1 and 2 the output, 3 and up the connections."""
+        output, *connections = fds
         os.dup2(output, 1)
         os.dup2(output, 2)
         for i, fd in enumerate(connections):
             os.dup2(fd, 3 + i, inheritable=False)
-        first = 3 + len(connections)
-        os.closerange(first, max(ruleset, first))
-        os.closerange(max(ruleset + 1, first), 4096)
+
+    def _set_limits(self) -> None:
+        """Limits that are the same for every child, set on the server, which has enough of all."""
+        wanted = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": FILE_BYTES, "RLIMIT_NOFILE": FILES}
+        wanted |= {"RLIMIT_MEMLOCK": 0, "RLIMIT_MSGQUEUE": 0}
+        for name, value in wanted.items():
+            number = getattr(resource, name, None)
+            if number is not None:
+                self._limit(number, value)
 
     @staticmethod
-    def _alone() -> None:
-        """Where nothing forbids to fork: none where limits can; the group is killed as one."""
-        if not kernel.LINUX:
-            resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-
-    def _limits(self, job: dict[str, Any]) -> None:
-        wanted = {
-            "RLIMIT_CORE": (0, 0),
-            "RLIMIT_FSIZE": (FILE_BYTES, FILE_BYTES),
-            "RLIMIT_NOFILE": (FILES, FILES),
-            "RLIMIT_MEMLOCK": (0, 0),
-            "RLIMIT_MSGQUEUE": (0, 0),
-            "RLIMIT_AS": ((self.config["baseline_kb"] << 10) + (job["memory_mb"] << 20),) * 2,
-        }
-        if job["cpu_s"]:
-            cpu = max(1, math.ceil(job["cpu_s"]))
-            wanted["RLIMIT_CPU"] = (cpu, cpu + 1)
-        for name, (soft, hard) in wanted.items():
-            number = getattr(resource, name, None)
-            if number is None or (name == "RLIMIT_AS" and not kernel.LINUX):
-                continue
-            ceiling = resource.getrlimit(number)[1]
-            if ceiling != resource.RLIM_INFINITY:
-                soft, hard = min(soft, ceiling), min(hard, ceiling)
-            resource.setrlimit(number, (soft, hard))
+    def _limit(number: int, soft: int, hard: int | None = None) -> None:
+        ceiling = resource.getrlimit(number)[1]
+        hard = soft if hard is None else hard
+        if ceiling != resource.RLIM_INFINITY:
+            soft, hard = min(soft, ceiling), min(hard, ceiling)
+        resource.setrlimit(number, (soft, hard))
 
     def clean(self) -> None:
         """In the server: an empty folder for the next child, whatever the last one left in it.
@@ -139,15 +130,9 @@ class Box:
         Raises:
             OSError: If it cannot be emptied; the worker is of no more use then.
         """
-        if not os.listdir(self.folder):
-            return
-        try:
+        os.chmod(self.folder, 0o700)
+        if os.listdir(self.folder):
             empty(self.folder)
-        except OSError:
-            if self.tier != "namespaces":
-                raise
-            namespaces.fresh_box(BOX_BYTES)
-            self._make_rules()
 
     def overfull(self) -> bool:
         """Whether the child wrote more than `BOX_BYTES`; asked now and then."""

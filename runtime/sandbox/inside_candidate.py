@@ -8,30 +8,26 @@ from __future__ import annotations
 import builtins
 import gc
 import os
+import socket
 import sys
 import threading
 import types
 from collections.abc import Callable
 from typing import Any
 
-from .inside_code import Compilation, Submitted, compiled, name_of, submit
-from .inside_codec import Codec, Unserialisable
-from .inside_failure import CODE, PREAMBLE, describe, describe_syntax
+from .inside_code import Compilation, Submitted, compiled, submit
+from .inside_codec import Unserialisable
+from .inside_failure import CODE, PREAMBLE, describe_syntax
+from .inside_objects import Callback, Objects
 from .inside_streams import Capture, flush, set_stdin
 from .inside_trace import Tracer
 from .inside_wire import Channel, FrameTooLarge, WireClosed
 
-PLAIN: tuple[Any, ...] = (int, float, str, list, dict, set, frozenset, bytes, tuple, complex)
 MUTABLE = (list, dict, set, bytearray)
-BATCH = 256
-_BINARY = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift divmod".split()
-FALLBACKS = frozenset(
-    [*_BINARY, *("r" + n for n in _BINARY), *("i" + n for n in _BINARY), "lt", "le", "gt", "ge"]
-)
-"""Special methods whose absence Python answers by trying another."""
+REHEARSALS = 16
 
 
-class Host:
+class Host(Objects):
     """Holds the candidate's names and objects and answers one request at a time.
 
     Args:
@@ -39,78 +35,18 @@ class Host:
     """
 
     def __init__(self, channel: Channel) -> None:
+        super().__init__()
         self.channel = channel
         self.module = types.ModuleType("__main__")
-        self.code = ""
         self.preamble = ""
         self.tracer: Tracer | None = None
-        self._objects: dict[int, Any] = {}
-        self._ids: dict[int, int] = {}
-        self._codec = Codec(self._export, self._resolve)
         self._lock = threading.RLock()
-        self._arguments: list[Any] = []
+        self._ahead = True
 
     @property
     def names(self) -> dict[str, Any]:
         """The candidate's globals."""
         return self.module.__dict__
-
-    # -- objects that do not travel ------------------------------------------------------------------
-
-    def _hold(self, value: Any) -> int:
-        number = self._ids.get(id(value))
-        if number is None:
-            number = len(self._objects) + 1
-            self._objects[number] = value
-            self._ids[id(value)] = number
-        return number
-
-    def _export(self, value: Any) -> Any:
-        for i, argument in enumerate(self._arguments):
-            if argument is value:
-                return {"t": "argument", "i": i}
-        if isinstance(value, Callback):
-            return {"t": "callback", "id": value.number}
-        handle: dict[str, Any] = {"t": "handle", "id": self._hold(value), "n": name_of(value)}
-        if isinstance(value, type):
-            handle["k"] = "class"
-            if issubclass(value, BaseException):
-                handle["k"] = "error"
-                handle["mro"] = [[str(c.__module__), c.__name__] for c in value.__mro__]
-        elif isinstance(value, types.CoroutineType):
-            handle["k"] = "coroutine"
-        elif isinstance(value, types.ModuleType):
-            handle["k"] = "module"
-        elif isinstance(value, BaseException):
-            handle["k"] = "exception"
-            handle["e"] = self._failure(value)
-        elif callable(value) and hasattr(value, "__name__"):
-            handle["k"] = "function"
-        else:
-            handle["k"] = "object"
-            handle["c"] = self._hold(type(value))
-        return handle
-
-    def _resolve(self, data: dict[str, Any]) -> Any:
-        if data.get("t") == "handle":
-            return self._objects[data["id"]]
-        if data.get("t") == "callback":
-            return Callback(self, data["id"])
-        raise Unserialisable(f"unknown tag {data.get('t')!r}")
-
-    def _failure(self, error: BaseException) -> dict[str, Any]:
-        found = describe(error, self.code)
-        try:
-            found["args"] = self._codec.encode(list(error.args))
-            found["state"] = self._codec.encode(dict(vars(error)))
-        except Unserialisable:
-            found["args"] = [found["message"]]
-            found["state"] = {"t": "dict", "v": []}
-        if type(error).__module__ not in sys.stdlib_module_names and type(error).__module__ != "builtins":
-            found["class"] = self._hold(type(error))
-        return found
-
-    # -- requests --------------------------------------------------------------------------------------
 
     def serve(self) -> None:
         """Answer requests until the judge is gone."""
@@ -122,13 +58,23 @@ class Host:
             self._answer(request)
 
     def _answer(self, request: dict[str, Any]) -> None:
+        """Answer one request, but none that was sent ahead of its turn once the judge may have to ask between.
+
+        It may where the code does not load, and where an answer holds an object that does not travel; "alone" says so.
+        """
         reply: dict[str, Any]
+        ahead, exports = request.get("ahead"), self.exports
+        if ahead and not self._ahead:
+            return
         try:
             reply = getattr(self, "do_" + request["op"])(request)
         except Unserialisable as error:
             reply = {"bad": str(error)}
         except BaseException as error:  # noqa: BLE001 - whatever the candidate raises is its answer
-            reply = {"exc": self._failure(error)}
+            reply = {"exc": self.failure(error)}
+        if self.exports != exports if ahead else "exc" in reply:
+            self._ahead = False
+            reply["alone"] = True
         flush()
         try:
             self.channel.send(reply)
@@ -169,18 +115,18 @@ class Host:
         for name in request["names"]:
             if name in self.names:
                 try:
-                    found[name] = self._codec.encode(self.names[name])
+                    found[name] = self.codec.encode(self.names[name])
                 except Unserialisable:
-                    found[name] = self._export(self.names[name])
+                    found[name] = self.export(self.names[name])
         return {"ok": found}
 
     def do_call(self, request: dict[str, Any]) -> Any:
         """Call a global, an object or a special method; return its value and what became of its arguments."""
         if self.tracer is not None:
             self.tracer.enter(request.get("unit", 0))
-        arguments = [self._codec.decode(a) for a in request["a"]]
-        named = {k: self._codec.decode(v) for k, v in request["k"].items()}
-        function = self._target(request["f"])
+        arguments = [self.codec.decode(a) for a in request["a"]]
+        named = {k: self.codec.decode(v) for k, v in request["k"].items()}
+        function = self.target(request["f"], self.names)
         printed = ""
         if request.get("capture"):
             with Capture() as captured:
@@ -194,7 +140,7 @@ class Host:
             *((k, named[k], request["k"][k]) for k in named),
         ]:
             if isinstance(argument, MUTABLE) or hasattr(argument, "appendleft"):
-                after = self._codec.encode(argument)
+                after = self.codec.encode(argument)
                 if after != before:
                     changed.append([key, after])
         return {"ok": self._result(value, arguments), "changed": changed, "out": printed}
@@ -203,67 +149,13 @@ class Host:
         for i, argument in enumerate(arguments):
             if argument is value and isinstance(value, MUTABLE):
                 return {"t": "argument", "i": i}
-        return self._codec.encode(value)
-
-    def _target(self, f: dict[str, Any]) -> Callable[..., Any]:
-        if "n" in f:
-            if f["n"] not in self.names:
-                raise NameError(f"name {f['n']!r} is not defined")
-            return self.names[f["n"]]
-        target = self._objects[f["id"]]
-        if "s" not in f:
-            return target
-        special = getattr(type(target), f["s"], None)
-        if special is None:
-            if f["s"].strip("_") in FALLBACKS:
-                return lambda *_: NotImplemented
-            raise TypeError(f"{type(target).__name__!r} object has no {f['s']}")
-        return types.MethodType(special, target) if f["s"] != "__next__" else lambda: special(target)
-
-    def do_get(self, request: dict[str, Any]) -> Any:
-        """An attribute of an object."""
-        return {"ok": self._codec.encode(getattr(self._objects[request["id"]], request["n"]))}
-
-    def do_set(self, request: dict[str, Any]) -> Any:
-        """Set an attribute of an object."""
-        setattr(self._objects[request["id"]], request["n"], self._codec.decode(request["v"]))
-        return {"ok": None}
-
-    def do_delete(self, request: dict[str, Any]) -> Any:
-        """Delete an attribute of an object."""
-        delattr(self._objects[request["id"]], request["n"])
-        return {"ok": None}
-
-    def do_isinstance(self, request: dict[str, Any]) -> Any:
-        """Whether an object is an instance of a class (or, with `sub`, a class a subclass)."""
-        test = issubclass if request.get("sub") else isinstance
-        return {"ok": bool(test(self._objects[request["id"]], self._objects[request["c"]]))}
-
-    def do_plain(self, request: dict[str, Any]) -> Any:
-        """The value of an object whose class derives from a built-in type, as that type; else nothing."""
-        value = self._objects[request["id"]]
-        for base in PLAIN:
-            if isinstance(value, base):
-                return {"ok": [self._codec.encode(str.__str__(value) if base is str else base(value))]}
-        return {"ok": []}
-
-    def do_iterate(self, request: dict[str, Any]) -> Any:
-        """Up to `count` next items of an iterator; `end` tells how it ended, if it did."""
-        iterator, items = self._objects[request["id"]], []
-        for _ in range(min(request["count"], BATCH)):
-            try:
-                items.append(self._codec.encode(next(iterator)))
-            except StopIteration:
-                return {"ok": {"items": items, "end": True}}
-            except BaseException as error:  # noqa: BLE001 - raised in the judge at its place
-                return {"ok": {"items": items, "end": True, "exc": self._failure(error)}}
-        return {"ok": {"items": items, "end": False}}
+        return self.codec.encode(value)
 
     def do_await(self, request: dict[str, Any]) -> Any:
         """Run a coroutine to its end."""
         import asyncio
 
-        return {"ok": self._codec.encode(self._traced(lambda: asyncio.run(self._objects[request["id"]])))}
+        return {"ok": self.codec.encode(self._traced(lambda: asyncio.run(self._objects[request["id"]])))}
 
     def do_trace(self, request: dict[str, Any]) -> Any:
         """What was traced since the current unit began."""
@@ -291,12 +183,12 @@ class Host:
             except SystemExit as error:
                 if error.code not in (None, 0):
                     raise
-        return {"ok": self._codec.encode(captured.text)}
+        return {"ok": self.codec.encode(captured.text)}
 
     def do_exec(self, request: dict[str, Any]) -> Any:
         """Run a piece of code in the same names as the last one; return what it printed and submitted."""
         self.code = request["code"]
-        self.names.update(self._codec.decode_names(request["variables"]))
+        self.names.update(self.codec.decode_names(request["variables"]))
         self.names.update({name: Callback(self, name) for name in request["tools"]})
 
         def hand_in(*a: Any, **k: Any) -> None:
@@ -311,17 +203,17 @@ class Host:
             except Compilation as error:
                 reply = {"exc": describe_syntax(error.args[0], self.code)}
             except Submitted as error:
-                reply["final"] = self._codec.encode(error.args[0])
+                reply["final"] = self.codec.encode(error.args[0])
             except BaseException as error:  # noqa: BLE001 - the code's own failure
-                reply = {"exc": self._failure(error)}
+                reply = {"exc": self.failure(error)}
         return {**reply, "out": captured.text}
 
     def callback(self, number: int | str, a: tuple[Any, ...], k: dict[str, Any]) -> Any:
         """Call a function of the judge; the judge may call back before it answers."""
         with self._lock:
-            arguments = [self._codec.encode(v) for v in a]
+            arguments = [self.codec.encode(v) for v in a]
             self.channel.send(
-                {"cb": number, "a": arguments, "k": {n: self._codec.encode(v) for n, v in k.items()}}
+                {"cb": number, "a": arguments, "k": {n: self.codec.encode(v) for n, v in k.items()}}
             )
             while True:
                 request = self.channel.recv()
@@ -336,18 +228,7 @@ class Host:
                         if isinstance(cls, type) and issubclass(cls, Exception)
                         else RuntimeError(message)
                     )
-                return self._codec.decode(request["ok"])
-
-
-class Callback:
-    """A function of the judge, callable from the candidate: arguments and result are data."""
-
-    def __init__(self, host: Host, number: int | str) -> None:
-        self.number = number
-        self._host = host
-
-    def __call__(self, *a: Any, **k: Any) -> Any:
-        return self._host.callback(self.number, a, k)
+                return self.codec.decode(request["ok"])
 
 
 def run(channel_fd: int) -> None:
@@ -360,3 +241,27 @@ def run(channel_fd: int) -> None:
     except BaseException:  # noqa: BLE001 - the judge sees the end of the stream
         os._exit(70)
     os._exit(0)
+
+
+def rehearse() -> None:
+    """Go the whole way a few times on code of our own, before any child is made: children find it warm.
+
+    Python specialises code that has run a few times; done here, each child is spared that, and the pages it touches.
+    """
+    near, far = socket.socketpair()
+    here, there = Channel(near.detach()), Channel(far.detach())
+    code = "def f(x):\n    if x is None:\n        raise ValueError(x)\n    return x\n"
+    load = {"op": "load", "code": code, "preamble": "", "stdin": "", "trace": 0, "names": ["f"]}
+    values: list[Any] = [1, "a", [1, 2.5], {"t": "dict", "v": [["a", 1]]}, {"t": "tuple", "v": [True]}, None]
+    calls = [{"op": "call", "f": {"n": "f"}, "a": [v], "k": {}, "unit": 1} for v in values]
+    main = sys.modules.get("__main__")
+    for _ in range(REHEARSALS):
+        here.send(load, *calls)
+        os.set_blocking(there.fd, False)
+        Host(there).serve()  # until nothing is left to be read
+        for _ in range(1 + len(calls)):
+            here.recv()
+    if main is not None:
+        sys.modules["__main__"] = main
+    here.close()
+    there.close()

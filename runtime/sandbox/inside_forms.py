@@ -7,6 +7,7 @@ import builtins
 import inspect
 from dataclasses import dataclass, field
 
+from .inside_plain import Plain, plain
 from .inside_rewrite import CHECK
 from .inside_survey import Survey, survey
 
@@ -15,12 +16,16 @@ PROGRAM = "run_program"
 
 @dataclass
 class Test:
-    """One test's source and its form: "script", "doctest", "module" (unittest or plain functions) or "pytest"."""
+    """One test's source and its form: "script", "doctest", "module" (unittest or plain functions) or "pytest".
+
+    A script that is one plain equation has it in `plain`.
+    """
 
     text: str
     form: str
     tree: ast.Module | None = None
     survey: Survey = field(default_factory=Survey)
+    plain: Plain | None = None
 
     @property
     def captures(self) -> bool:
@@ -51,7 +56,7 @@ def prepare(tests: list[str], entry: str) -> Prepared:
     Raises:
         SyntaxError: If one is neither Python nor a doctest.
     """
-    prepared = Prepared([_form(t) for t in tests], True)
+    prepared = Prepared([_form(t, entry) for t in tests], True)
     texts = [t.text for t in prepared.tests]
     if not entry and texts and all(PROGRAM in t for t in texts):
         prepared.loads = False
@@ -62,7 +67,7 @@ def prepare(tests: list[str], entry: str) -> Prepared:
     return prepared
 
 
-def _form(text: str) -> Test:
+def _form(text: str, entry: str) -> Test:
     text = (
         inspect.cleandoc(text)
         if text.lstrip(" \t\n").startswith((">>>", '"""')) and text[:1] in " \t"
@@ -76,6 +81,9 @@ def _form(text: str) -> Test:
         if isinstance(error, SyntaxError):
             raise
         raise SyntaxError(str(error)) from None
+    equation = plain(tree, entry)
+    if equation is not None:
+        return Test(text, "script", tree, Survey({entry}), equation)
     if _only_docstring(tree) and ">>>" in text:
         return Test(ast.get_docstring(tree) or "", "doctest")
     found = survey(tree)

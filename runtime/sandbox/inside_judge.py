@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import gc
 import os
@@ -9,18 +10,23 @@ import socket
 import sys
 import traceback
 import types
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from . import inside_forms as forms
+from .inside_ahead import Call, known_calls
 from .inside_doctests import run_doctest
 from .inside_failure import CODE, PREAMBLE, clip, describe, describe_syntax
 from .inside_modules import run_module
 from .inside_offer import offer_candidate_module
-from .inside_peer import CannotTravel, Gone, Peer
+from .inside_peer import Astray, CannotTravel, Gone, Peer
+from .inside_plain import Plain
 from .inside_pytest import run_pytest
 from .inside_recorder import Recorder
-from .inside_rewrite import CHECK, RECORDER, free_names, note_asserts, rewrite
+from .inside_rewrite import CHECK, RECORDER, free_names, note_asserts, rewrite, segment
 from .inside_survey import is_harmless
+from .inside_trace import Tracer
 from .inside_wire import Channel
 
 JOBS = 200
@@ -28,11 +34,20 @@ JOBS = 200
 ALIASES = {"np": "numpy", "pd": "pandas"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A test whose units are made: the number of the first, and whether its `check` is to be called afterwards."""
+
+    test: forms.Test
+    first: int
+    check: bool
+
+
 class Judge:
     """Runs one job.
 
     Args:
-        job: What the host sent: code, preamble, entry_point, tests, mode, trace, stdin.
+        job: What the host sent: code, preamble, entry_point, tests, mode, trace, stdin, ahead.
         channel: The connection to the candidate; None in mode "together".
     """
 
@@ -40,7 +55,8 @@ class Judge:
         self.job = job
         self.entry: str = job["entry_point"]
         self.peer = Peer(channel) if channel is not None else None
-        self.recorder = Recorder(self.peer, job["code"], self.entry)
+        self.tracer = Tracer(job["trace"]) if job["trace"] and channel is None else None
+        self.recorder = Recorder(self.peer, job["code"], self.entry, self.tracer, bool(job["trace"]))
         self.module = types.ModuleType("greenloop_tests")
         self.names = self.module.__dict__
         self.names[RECORDER] = self.recorder
@@ -49,16 +65,19 @@ class Judge:
     def run(self) -> dict[str, Any]:
         """The report: `load` (why the code could not be loaded), results, how it ended."""
         try:
-            return self._run()
-        except (Gone, CannotTravel) as error:
+            report = self._run()
+        except (Astray, Gone, CannotTravel) as error:
             self.recorder.end(error)
-            return self.recorder.report()
+            report = self.recorder.report()
         except Exception:  # noqa: BLE001 - a defect of the judge's own, told to the host
             return {"broken": clip(traceback.format_exc())}
+        if self.peer is not None and self.peer.gone == "start":
+            return {"broken": "the candidate's process did not start"}
+        if self.peer is not None and self.peer.astray:
+            return {"again": True}
+        return report
 
     def _run(self) -> dict[str, Any]:
-        if self.peer is not None and not self.peer.greet():
-            return {"broken": "the candidate's process did not start"}
         try:
             prepared = forms.prepare(self.job["tests"], self.entry)
         except SyntaxError as error:
@@ -70,11 +89,13 @@ class Judge:
         )
         if not self.harmless:
             sys.modules[self.module.__name__] = self.module
+        self._run_preamble()
+        known = self._known(prepared.tests)
         surveyed = [(t.tree, t.survey.reads) for t in prepared.tests if t.tree is not None]
         wanted = [n for n in free_names(surveyed) if n != forms.PROGRAM]
         scripts = self._rewrite(prepared.tests)
         if prepared.loads:
-            load = self._load(wanted)
+            load = self._load(wanted, known)
             if load is not None:
                 return {**self.recorder.report(), "load": load}
             if self.entry and self.entry not in self.names:
@@ -88,21 +109,22 @@ class Judge:
                 }
                 return {**self.recorder.report(), "load": missing}
         self._run_tests(scripts)
+        if self.peer is not None and self.peer.unanswered and not self.recorder.fatal:
+            self.peer.astray = True
         if self.job["trace"] and not self.recorder.fatal:
             self.recorder.last_trace()
         return self.recorder.report()
 
     # -- the candidate's code ------------------------------------------------------------------------
 
-    def _load(self, wanted: list[str]) -> dict[str, Any] | None:
+    def _load(self, wanted: list[str], known: list[Call]) -> dict[str, Any] | None:
         job = self.job
-        self._run_preamble()
         if self.peer is None:
             return self._load_here()
         fields = {k: job[k] for k in ("code", "preamble", "trace", "stdin")}
         try:
-            found = self.peer.load(fields, [self.entry, *self._asked(wanted)])
-        except (Gone, CannotTravel):
+            found = self.peer.load(fields, [self.entry, *self._asked(wanted)], known)
+        except (Astray, Gone, CannotTravel):
             raise
         except BaseException as error:  # noqa: BLE001 - the candidate's own failure
             self._trace_of_load()
@@ -131,10 +153,15 @@ class Judge:
         self.module.__name__ = self.names["__name__"] = "__main__"
         sys.modules["__main__"] = self.module
         try:
-            exec(body, self.names)
+            self._traced(lambda: exec(body, self.names))
         except BaseException as error:  # noqa: BLE001 - the candidate's own failure
+            self._trace_of_load()
             return describe(error, job["code"])
         return None
+
+    def _traced(self, call: Callable[[], Any]) -> Any:
+        """Call; in mode "together" the candidate's lines are traced where that was asked for."""
+        return call() if self.tracer is None else self.tracer.run(call)
 
     def _asked(self, wanted: list[str]) -> list[str]:
         """Which names the tests get from the candidate: never in place of a builtin, an import or a helper of the task.
@@ -155,42 +182,61 @@ class Judge:
             ask.append(name)
         return [*ask, *(n for n in classes if n != self.entry)]
 
+    def _known(self, tests: list[forms.Test]) -> list[Call]:
+        """The calls that are sure to be made; none where each has to be watched on its own."""
+        if self.peer is None or self.job["trace"] or not self.job["ahead"]:
+            return []
+        called = any(forms.calls_check(t.text) for t in tests)
+        scripts: list[tuple[ast.Module, Plain | None]] = []
+        for test in tests:
+            if test.form != "script" or test.tree is None or test.captures:
+                break
+            scripts.append((test.tree, test.plain))
+        return known_calls(scripts, not called, self.entry, set(self.names))
+
     # -- the tests -------------------------------------------------------------------------------------
 
-    def _rewrite(self, tests: list[forms.Test]) -> list[tuple[forms.Test, bool]]:
-        """Make the units of all tests; with each test, whether its `check` is to be called afterwards."""
+    def _rewrite(self, tests: list[forms.Test]) -> list[_Ready]:
+        """Make the units of all tests."""
         defined = any(t.form == "script" and forms.defines_check(t.tree) for t in tests)
         called = any(forms.calls_check(t.text) for t in tests)
-        made: list[tuple[forms.Test, bool]] = []
+        made: list[_Ready] = []
         for test in tests:
             has_check = False
-            if test.form == "script" and test.tree is not None:
+            first = len(self.recorder.units)
+            if test.plain is not None:
+                self.recorder.units.append(segment(test.text, test.plain.statement))
+            elif test.form == "script" and test.tree is not None:
                 script = rewrite(test.text, test.tree, len(self.recorder.units), defined)
                 self.recorder.units += script.units
                 has_check = script.has_check
             elif test.tree is not None:
                 note_asserts(test.tree)
-            made.append((test, has_check and not called))
+            made.append(_Ready(test, first, has_check and not called))
         self.recorder.expected = len(self.recorder.units) + sum(forms.count(t) for t in tests)
         return made
 
-    def _run_tests(self, tests: list[tuple[forms.Test, bool]]) -> None:
+    def _run_tests(self, tests: list[_Ready]) -> None:
         self.names[forms.PROGRAM] = self._run_program
         if self.entry and "candidate" not in self.names:
             self.names["candidate"] = self.names.get(self.entry)
         if not self.harmless:
-            offer_candidate_module([t for t, _ in tests], self._attribute)
-        for test, call_check in tests:
+            offer_candidate_module([ready.test for ready in tests], self._attribute)
+        for ready in tests:
             if self.recorder.fatal:
                 return
             try:
-                self._run_test(test, call_check)
+                self._traced(lambda r=ready: self._run_test(r))
             except BaseException as error:  # noqa: BLE001 - whatever a test lets through
-                self.recorder.raised(error, test.text.strip())
+                self.recorder.raised(error, ready.test.text.strip())
 
-    def _run_test(self, test: forms.Test, call_check: bool) -> None:
+    def _run_test(self, ready: _Ready) -> None:
+        test = ready.test
         if self.peer is not None:
             self.peer.capture = test.captures
+        if test.plain is not None:
+            self._run_plain(ready.first, test.plain)
+            return
         if test.form == "doctest":
             run_doctest(test, self.names, self.recorder)
         elif test.form == "pytest":
@@ -199,8 +245,20 @@ class Judge:
             exec(compile(test.tree, "<tests>", "exec", dont_inherit=True), self.names)
             if test.form == "module":
                 run_module(test, self.names, self.recorder)
-            elif call_check and self.entry:
+            elif ready.check and self.entry:
                 self.names[CHECK](self.names[self.entry])
+
+    def _run_plain(self, number: int, equation: Plain) -> None:
+        """What the rewritten assertion would do, done at once."""
+        self.recorder.begin(number)
+        try:
+            got = self.names[self.entry](*equation.a, **equation.k)
+            holds = equation.expected == got if equation.reverse else got == equation.expected
+            if not holds:
+                self.recorder.note(got, equation.expected, "==")
+                raise AssertionError
+        except BaseException as error:  # noqa: BLE001 - as any other unit's
+            self.recorder.failed(number, error)
 
     def _attribute(self, name: str) -> Any:
         """An attribute of the candidate's module, for tests that import it."""

@@ -21,6 +21,7 @@ _NUMBERS = {
     "clone": {"x86_64": 56, "aarch64": 220},
     "pivot_root": {"x86_64": 155, "aarch64": 41},
     "capset": {"x86_64": 126, "aarch64": 91},
+    "prctl": {"x86_64": 157, "aarch64": 167},
     "seccomp": {"x86_64": 317, "aarch64": 277},
     "mount_setattr": {"x86_64": 442, "aarch64": 442},
     "landlock_create_ruleset": {"x86_64": 444, "aarch64": 444},
@@ -32,10 +33,11 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 libc: Any = ctypes.CDLL(None, use_errno=True)
 _holding: Any = ctypes.PyDLL(None, use_errno=True)
 
-
-# Made once per worker: making ctypes types and buffers in each child would touch, and so copy, many pages.
-_CAPABILITY_HEADER: Any = ctypes.byref((ctypes.c_uint32 * 2)(0x20080522, 0))
-_NO_CAPABILITIES: Any = ctypes.byref((ctypes.c_uint32 * 6)())
+# Types are declared once: making ctypes objects in each child would touch, and so copy, many pages.
+_ARGUMENTS = 6
+_syscall: Any = libc["syscall"]
+_syscall.argtypes = (ctypes.c_long,) * (1 + _ARGUMENTS)
+_syscall.restype = ctypes.c_long
 
 
 def check(result: int, what: str) -> int:
@@ -46,8 +48,8 @@ def check(result: int, what: str) -> int:
     return result
 
 
-def syscall(name: str, *arguments: Any) -> int:
-    """A system call by name.
+def syscall(name: str, *arguments: int) -> int:
+    """A system call by name; pointers as numbers.
 
     Raises:
         OSError: If it fails, or is not known for this machine.
@@ -55,8 +57,12 @@ def syscall(name: str, *arguments: Any) -> int:
     number = _NUMBERS[name].get(MACHINE)
     if number is None:
         raise OSError(38, f"{name}: unknown on {MACHINE}")
-    wide = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
-    return check(libc.syscall(ctypes.c_long(number), *wide), name)
+    return check(_syscall(number, *arguments, *(0,) * (_ARGUMENTS - len(arguments))), name)
+
+
+def address(buffer: Any) -> int:
+    """Where a ctypes buffer lies, as an argument of `syscall`; the caller keeps the buffer alive."""
+    return ctypes.addressof(buffer)
 
 
 def fork(flags: int) -> int:
@@ -79,8 +85,7 @@ def fork(flags: int) -> int:
 
 def prctl(option: int, value: int) -> None:
     """A `prctl` with one argument."""
-    zeros = [ctypes.c_ulong(0)] * 3
-    check(libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), *zeros), "prctl")
+    syscall("prctl", option, value)
 
 
 def die_with_parent(parent: int) -> None:
@@ -105,7 +110,9 @@ def unmount(target: str, flags: int) -> None:
 
 def drop_capabilities() -> None:
     """Give up every capability."""
-    syscall("capset", _CAPABILITY_HEADER, _NO_CAPABILITIES)
+    header: Any = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    none: Any = (ctypes.c_uint32 * 6)()
+    syscall("capset", address(header), address(none))
 
 
 def address_space_kb() -> int:
@@ -115,51 +122,3 @@ def address_space_kb() -> int:
             return int(file.read().split()[0]) * resource.getpagesize() // 1024
     except OSError:
         return 0
-
-
-def processor_wait_s(proc_fd: int) -> float:
-    """Seconds for which this process's only child was ready to run but had no processor; 0 where it cannot be told.
-
-    Args:
-        proc_fd: The /proc of the outermost namespace, opened before it went out of sight.
-    """
-    try:
-        child = _read_at(proc_fd, "thread-self/children").split()[0]
-        return int(_read_at(proc_fd, f"{child}/schedstat").split()[1]) / 1e9
-    except (OSError, IndexError, ValueError):
-        return 0.0
-
-
-def _read_at(folder: int, path: str) -> str:
-    fd = os.open(path, os.O_RDONLY, dir_fd=folder)
-    try:
-        return os.read(fd, 4096).decode()
-    finally:
-        os.close(fd)
-
-
-def make_idle(child: int, proc_fd: int) -> None:
-    """Let a child, which leads a session of its own, have the processor only when nobody else wants it.
-
-    Three ways at once: the session's share where the scheduler divides among sessions first, the priority of every
-    thread of the group, and the idle class of the first thread.
-
-    Args:
-        child: Its process id.
-        proc_fd: The /proc of the outermost namespace.
-    """
-    try:
-        outer = _read_at(proc_fd, "thread-self/children").split()[0]
-        fd = os.open(f"{outer}/autogroup", os.O_WRONLY, dir_fd=proc_fd)
-        try:
-            os.write(fd, b"15")
-        finally:
-            os.close(fd)
-    except (OSError, IndexError):
-        pass
-    try:
-        os.setpriority(os.PRIO_PGRP, child, 19)
-        if LINUX:
-            os.sched_setscheduler(child, os.SCHED_IDLE, os.sched_param(0))
-    except OSError:
-        return

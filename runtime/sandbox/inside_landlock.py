@@ -59,7 +59,7 @@ class Ruleset:
             fields.append(_SCOPE)
         attributes = struct.pack(f"{len(fields)}Q", *fields)
         buffer: Any = ctypes.create_string_buffer(attributes, len(attributes))
-        self.fd = kernel.syscall("landlock_create_ruleset", ctypes.byref(buffer), len(attributes), 0)
+        self.fd = kernel.syscall("landlock_create_ruleset", kernel.address(buffer), len(attributes), 0)
         for path in readable:
             self._allow(path, _READ_FILE | _READ_DIR)
         for path in listable:
@@ -77,7 +77,7 @@ class Ruleset:
                 access &= _READ_FILE | _WRITE_FILE | _TRUNCATE
             rule = struct.pack("=Qi", access & self._files, fd)
             buffer: Any = ctypes.create_string_buffer(rule, len(rule))
-            kernel.syscall("landlock_add_rule", self.fd, _PATH_BENEATH, ctypes.byref(buffer), 0)
+            kernel.syscall("landlock_add_rule", self.fd, _PATH_BENEATH, kernel.address(buffer), 0)
         finally:
             os.close(fd)
 

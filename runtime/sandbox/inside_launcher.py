@@ -18,6 +18,7 @@ from typing import Any
 
 from . import inside_kernel as kernel
 from . import inside_paths
+from .inside_candidate import rehearse
 from .inside_server import Server
 
 STANDARD = (
@@ -35,6 +36,7 @@ def main(candidate_fd: int, judge_fd: int, text: str) -> None:
     host = os.getppid()
     try:
         warm(config["preload"])
+        rehearse()
     except BaseException as error:  # noqa: BLE001 - the host reports it
         for control in roles.values():
             control.sendall(

@@ -60,11 +60,14 @@ def build_root(readable: list[str], hidden: list[str], box_bytes: int) -> None:
         if os.path.isdir(root + relocated(path)):
             kernel.mount("tmpfs", root + relocated(path), "tmpfs", _RDONLY | _NOSUID | _NODEV, "size=4k")
     os.makedirs(root + BOX, exist_ok=True)
-    kernel.mount("tmpfs", root + BOX, "tmpfs", _NOSUID | _NODEV | _NOEXEC, box_options(box_bytes))
+    kernel.mount(
+        "tmpfs", root + BOX, "tmpfs", _NOSUID | _NODEV | _NOEXEC, f"mode=700,size={box_bytes},nr_inodes=4096"
+    )
     for fd in sources.values():
         os.close(fd)
     os.chdir(root)
-    kernel.syscall("pivot_root", ctypes.c_char_p(b"."), ctypes.c_char_p(b"."))
+    here: Any = ctypes.create_string_buffer(b".")
+    kernel.syscall("pivot_root", kernel.address(here), kernel.address(here))
     kernel.unmount(".", _DETACH)
     kernel.mount(None, "/", None, _REMOUNT | _RDONLY | _NOSUID | _NODEV)
     os.chdir(BOX)
@@ -85,19 +88,6 @@ def _import_from_new_places() -> None:
             places[:] = [relocated(str(place)) for place in cast("list[Any]", places)]
 
 
-def box_options(size: int) -> str:
-    """Mount options of the candidate's folder."""
-    return f"mode=700,size={size},nr_inodes=4096"
-
-
-def fresh_box(size: int) -> None:
-    """Put a new, empty folder in the place of the used one."""
-    os.chdir("/")
-    kernel.unmount(BOX, _DETACH)
-    kernel.mount("tmpfs", BOX, "tmpfs", _NOSUID | _NODEV | _NOEXEC, box_options(size))
-    os.chdir(BOX)
-
-
 def _bind(source: int, target: str) -> None:
     folder = stat.S_ISDIR(os.fstat(source).st_mode)
     if folder:
@@ -114,9 +104,16 @@ def _protect(target: str, device: bool) -> None:
     wanted = _ATTR_NOSUID | (0 if device else _ATTR_RDONLY | _ATTR_NODEV)
     attributes = struct.pack("4Q", wanted, 0, 0, 0)
     buffer: Any = ctypes.create_string_buffer(attributes, len(attributes))
-    path = ctypes.c_char_p(target.encode())
+    path: Any = ctypes.create_string_buffer(target.encode())
     try:
-        kernel.syscall("mount_setattr", -100, path, _AT_RECURSIVE, ctypes.byref(buffer), len(attributes))
+        kernel.syscall(
+            "mount_setattr",
+            -100,
+            kernel.address(path),
+            _AT_RECURSIVE,
+            kernel.address(buffer),
+            len(attributes),
+        )
     except OSError as error:
         if error.errno != 38 or device:
             raise

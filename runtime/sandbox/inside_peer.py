@@ -7,17 +7,25 @@ object of the judge; of the judge's functions it can only call those that a test
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
+from .inside_ahead import Call
 from .inside_codec import Codec, Unserialisable
 from .inside_failure import known_class, message_of
 from .inside_proxies import Proxy, RemoteClass, RemoteFunction, RemoteIterator, RemoteObject
+from .inside_update import update
 from .inside_wire import Channel, FrameTooLarge, WireClosed, WireError
 
 
 class Gone(BaseException):
     """The candidate is gone, or broke the protocol; a `BaseException`, so that a test's `except` lets it through."""
+
+
+class Astray(BaseException):
+    """The tests made another call than the one that was asked for ahead of its turn; nothing is known then."""
 
 
 class CannotTravel(BaseException):
@@ -26,6 +34,26 @@ class CannotTravel(BaseException):
     def __init__(self, message: str, by_test: bool) -> None:
         super().__init__(message)
         self.by_test = by_test
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A call of the entry point that the tests are going to make."""
+
+    function: dict[str, Any]
+    a: list[Any]
+    k: dict[str, Any]
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes on its way."""
+        return len(repr((self.a, self.k))) + 60
+
+
+ENTRY = {"id": 1}
+"""How the entry point is asked for: the first object that a candidate gives out."""
+AHEAD_BYTES = 16 << 10
+"""Bytes of requests ahead of their turn: less than a connection takes without a reader."""
 
 
 class _Shown:
@@ -46,7 +74,9 @@ class Peer:
 
     Attributes:
         capture: Whether what a call prints is to appear on this side's standard output too.
-        gone: Why nothing more can be asked ("eof", "protocol"); empty while the candidate answers.
+        gone: Why nothing more can be asked ("start": its process never greeted, "eof", "protocol"); empty while it
+            answers.
+        astray: Whether the tests made another call than the one that was planned.
         calls: Calls of the candidate since the last `begin`, as ``(name, encoded arguments, encoded keywords)``.
         failure: The description of the candidate's exception that was raised last.
     """
@@ -57,17 +87,14 @@ class Peer:
         self._callbacks: list[Callable[..., Any]] = []
         self._classes: dict[int, Any] = {}
         self._arguments: tuple[Any, ...] = ()
+        self.astray = False
+        self._greeted = False
+        self._planned: deque[_Planned] = deque()
+        self._asked: deque[_Planned] = deque()
         self.gone = ""
         self.unit = 0
         self.capture = False
         self.calls: list[tuple[str, list[Any], dict[str, Any]]] = []
-
-    def greet(self) -> bool:
-        """Wait until the candidate's process is locked in; no code of the candidate's has run by then."""
-        try:
-            return self._channel.recv() == {"hello": True}
-        except (WireClosed, WireError):
-            return False
 
     def begin(self, unit: int) -> None:
         """A test begins: forget the calls of the one before."""
@@ -87,11 +114,22 @@ class Peer:
             Gone: If the candidate is gone.
             CannotTravel: If a value cannot travel.
         """
+        if self._asked:
+            self._stray()
+        return self._exchange({"op": op, **fields})
+
+    def _exchange(self, *requests: dict[str, Any]) -> dict[str, Any]:
+        """Send requests, if any, and take the next reply."""
         if self.gone:
             raise Gone(self.gone)
         reply: dict[str, Any] = {}
         try:
-            self._channel.send({"op": op, **fields})
+            if requests:
+                self._channel.send(*requests)
+            if not self._greeted:
+                if self._channel.recv() != {"hello": True}:
+                    raise WireError("no greeting")
+                self._greeted = True
             while True:
                 received = self._channel.recv()
                 if not isinstance(received, dict):
@@ -101,13 +139,16 @@ class Peer:
                     break
                 self._channel.send(self._call_back(reply))
         except WireClosed:
-            self.gone = "eof"
+            self.gone = "eof" if self._greeted else "start"
         except WireError:
             self.gone = "protocol"
         except FrameTooLarge as error:
             raise CannotTravel(f"a value of {error}", by_test=True) from None
         if self.gone:
             raise Gone(self.gone)
+        if "alone" in reply:
+            self._asked.clear()
+            self._planned.clear()
         if "exc" in reply:
             raise self.rebuild(reply["exc"])
         if "bad" in reply or "ok" not in reply:
@@ -118,8 +159,11 @@ class Peer:
         """Call something of the candidate's; what it changes in mutable arguments is changed here too."""
         arguments, keywords = self.encode(a), {n: self.encode((v,))[0] for n, v in k.items()}
         self.calls.append((name, arguments, keywords))
-        fields: dict[str, Any] = {"capture": True} if self.capture else {}
-        reply = self.request("call", f=function, a=arguments, k=keywords, unit=self.unit, **fields)
+        if self._asked or self._planned:
+            reply = self._answer_to(_Planned(function, arguments, keywords))
+        else:
+            fields: dict[str, Any] = {"capture": True} if self.capture else {}
+            reply = self.request("call", f=function, a=arguments, k=keywords, unit=self.unit, **fields)
         if self.capture:
             sys.stdout.write(str(reply.get("out", "")))
         try:
@@ -132,6 +176,33 @@ class Peer:
             return self._codec_decode(reply["ok"])
         finally:
             self._arguments = ()
+
+    def _answer_to(self, call: _Planned) -> dict[str, Any]:
+        """The reply to a call that was planned; where none is on its way, the next ones are asked for."""
+        requests = [] if self._asked else self._take_planned()
+        if self._asked.popleft() != call:
+            self._stray()
+        return self._exchange(*requests)
+
+    def _stray(self) -> NoReturn:
+        self.astray = True
+        raise Astray
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether calls were planned that the tests did not make."""
+        return bool(self._asked or self._planned)
+
+    def _take_planned(self) -> list[dict[str, Any]]:
+        """Requests for the next planned calls, no more than surely fit the way there."""
+        requests: list[dict[str, Any]] = []
+        room = AHEAD_BYTES
+        while self._planned and (room > 0 or not requests):
+            call = self._planned.popleft()
+            room -= call.size
+            self._asked.append(call)
+            requests.append({"op": "call", "f": call.function, "a": call.a, "k": call.k, "ahead": True})
+        return requests
 
     def encode(self, values: tuple[Any, ...]) -> list[Any]:
         """Values of the test as data."""
@@ -151,9 +222,19 @@ class Peer:
         """Those of the wanted names that the candidate defines, as values or proxies."""
         return self._named(self.request("names", names=wanted)["ok"], wanted)
 
-    def load(self, fields: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
-        """Have the candidate define its code; those of the wanted names that it defines then."""
-        return self._named(self.request("load", names=wanted, **fields)["ok"], wanted)
+    def load(self, fields: dict[str, Any], wanted: list[str], known: list[Call]) -> dict[str, Any]:
+        """Have the candidate define its code; those of the wanted names that it defines then.
+
+        Args:
+            fields: The code and what belongs to it.
+            wanted: The names; the entry point is the first.
+            known: The calls of the entry point that the tests begin with.
+        """
+        for a, k in known:
+            arguments, keywords = self.encode(tuple(a)), {n: self.encode((v,))[0] for n, v in k.items()}
+            self._planned.append(_Planned(ENTRY, arguments, keywords))
+        load = {"op": "load", "names": wanted, **fields}
+        return self._named(self._exchange(load, *self._take_planned())["ok"], wanted)
 
     def _named(self, found: Any, wanted: list[str]) -> dict[str, Any]:
         if not isinstance(found, dict):
@@ -275,31 +356,3 @@ class Peer:
             error = RuntimeError("the candidate raised")
         error._remote = found  # type: ignore[attr-defined]
         return error
-
-
-def update(old: Any, new: Any) -> None:
-    """Bring a mutable value to a new state in place, down to nested ones, so that every name for it sees it."""
-    if type(old) is not type(new):
-        return
-    if isinstance(old, list):
-        merged = [_merge(a, b) for a, b in zip(old, new)]  # noqa: B905
-        old[:] = merged + new[len(merged) :]
-    elif isinstance(old, dict):
-        merged_items = [(k, _merge(old[k], v) if k in old else v) for k, v in new.items()]
-        old.clear()
-        old.update(merged_items)
-    elif isinstance(old, set):
-        old.clear()
-        old.update(new)
-    elif isinstance(old, bytearray):
-        old[:] = new
-    elif hasattr(old, "appendleft"):
-        old.clear()
-        old.extend(new)
-
-
-def _merge(old: Any, new: Any) -> Any:
-    if type(old) is type(new) and isinstance(new, (list, dict, set, bytearray)):
-        update(old, new)
-        return old
-    return new

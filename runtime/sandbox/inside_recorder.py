@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .inside_failure import bounded_repr, clip, describe
-from .inside_peer import CannotTravel, Gone, Peer
+from .inside_peer import Astray, CannotTravel, Gone, Peer
+from .inside_trace import Tracer
 
 GOT = 1000
 CALL = 500
@@ -18,6 +19,8 @@ class Recorder:
         peer: The connection to the candidate; None in mode "together".
         code: The candidate's code, for lines of its own tracebacks in mode "together".
         name: The entry point.
+        tracer: In mode "together", what traces the candidate's lines; apart, the candidate's side does.
+        traced: Whether a trace was asked for.
 
     Attributes:
         units: The source of each unit.
@@ -26,7 +29,7 @@ class Recorder:
         fatal: What ended the run early: "eof", "protocol", "cannot_travel"; empty otherwise.
     """
 
-    def __init__(self, peer: Peer | None, code: str, name: str) -> None:
+    def __init__(self, peer: Peer | None, code: str, name: str, tracer: Tracer | None, traced: bool) -> None:
         self.units: list[str] = []
         self.results: dict[int, dict[str, Any]] = {}
         self.expected = 0
@@ -37,6 +40,8 @@ class Recorder:
         self._peer = peer
         self._code = code
         self._name = name
+        self._tracer = tracer
+        self._traced = traced
         self._noted: tuple[Any, Any, str] | None = None
         self._current = -1
 
@@ -47,6 +52,8 @@ class Recorder:
         self.results.setdefault(number, {"test": self.units[number], "passed": True})
         if self._peer is not None:
             self._peer.begin(number + 1)
+        elif self._tracer is not None:
+            self._tracer.enter(number + 1)
 
     def note(self, got: Any, expected: Any, symbol: str) -> None:
         """An assertion is about to fail: what both sides were."""
@@ -56,7 +63,7 @@ class Recorder:
         """A unit raised; what ends the whole run is raised on."""
         if number not in self.results:
             self.begin(number)
-        if isinstance(error, (Gone, CannotTravel)):
+        if isinstance(error, (Astray, Gone, CannotTravel)):
             self.end(error)
             raise error
         if not self.results[number]["passed"]:
@@ -102,7 +109,10 @@ class Recorder:
         return {"call": clip("; ".join(shown), CALL)}
 
     def _keep_trace(self) -> None:
-        if self._peer is None or self.trace is not None:
+        if self.trace is not None or not self._traced:
+            return
+        if self._peer is None:
+            self.trace = (self._tracer.events() or None) if self._tracer is not None else None
             return
         try:
             found = self._peer.request("trace")["ok"]
@@ -117,7 +127,7 @@ class Recorder:
 
     def raised(self, error: BaseException, source: str) -> None:
         """Something outside of every unit raised: a unit of its own, so that it is not lost."""
-        if isinstance(error, (Gone, CannotTravel)):
+        if isinstance(error, (Astray, Gone, CannotTravel)):
             self.end(error)
             return
         self.units.append(source)
@@ -131,6 +141,8 @@ class Recorder:
             self.fatal_message, self.by_test = str(error), error.by_test
         elif isinstance(error, Gone):
             self.fatal = self.fatal or str(error)
+        elif isinstance(error, Astray):
+            self.fatal = "astray"
         if self._current in self.results and self.results[self._current]["passed"]:
             self.results[self._current] = {
                 "test": self.units[self._current], "passed": False, "kind": "ended", **self._calls(),

@@ -106,6 +106,9 @@ def symbol(op: ast.cmpop) -> str:
 
 def segment(text: str, node: ast.AST) -> str:
     """The source of a node."""
+    place: Any = node
+    if place.lineno == place.end_lineno == 1 and text.isascii():
+        return text[place.col_offset : place.end_col_offset]
     return ast.get_source_segment(text, node) or ""
 
 

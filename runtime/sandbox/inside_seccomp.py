@@ -60,6 +60,8 @@ _ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _EPERM, _ENOSYS = 1, 38
 _LOAD, _EQUAL, _AND, _ABOVE, _NOT_BELOW, _RETURN = 0x20, 0x15, 0x54, 0x25, 0x35, 0x06
+_JUMP = 0x05
+_ELSE = b"else"
 _CLONE_THREAD = 0x00010000
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 _PRCTLS = (3, 15, 16, 23, 38, 39)
@@ -103,11 +105,7 @@ def build(machine: str) -> bytes:
     deny, allow = _step(_RETURN, _ERRNO | _EPERM), _step(_RETURN, _ALLOW)
     steps = [_step(_LOAD, 4), _step(_EQUAL, _ARCH[machine], 1, 0), deny, _step(_LOAD, 0)]
     numbers = sorted(n[column] for n in CALLS.values() if n[column] is not None)  # type: ignore[type-var]
-    for low, high in _runs([n for n in numbers if n is not None]):
-        if low == high:
-            steps += [_step(_EQUAL, low, 0, 1), allow]
-        else:  # low <= number <= high
-            steps += [_step(_NOT_BELOW, low, 0, 2), _step(_ABOVE, high, 1, 0), allow]
+    steps += _search(_runs([n for n in numbers if n is not None]))
     thread = [_argument(0), _step(_AND, _CLONE_THREAD), _step(_EQUAL, _CLONE_THREAD, 1, 0), deny, allow]
     steps += _only_if(_CLONE[column] or 0, *thread)
     steps += _only_if(_CLONE3[column] or 0, _step(_RETURN, _ERRNO | _ENOSYS))
@@ -129,6 +127,27 @@ def build(machine: str) -> bytes:
     return b"".join([*steps, deny])
 
 
+def _search(runs: list[tuple[int, int]]) -> list[bytes]:
+    """Allow what lies in one of the runs, found by halving; else go on behind, the number still loaded.
+
+    Short ways count: the kernel walks them for every call there is when a filter is put in place.
+    """
+    tree = _halved(runs)
+    return [step if step != _ELSE else _step(_JUMP, len(tree) - i - 1) for i, step in enumerate(tree)]
+
+
+def _halved(runs: list[tuple[int, int]]) -> list[bytes]:
+    if len(runs) == 1:
+        low, high = runs[0]
+        allow = _step(_RETURN, _ALLOW)
+        if low == high:
+            return [_step(_EQUAL, low, 0, 1), allow, _ELSE]
+        return [_step(_NOT_BELOW, low, 0, 2), _step(_ABOVE, high, 1, 0), allow, _ELSE]
+    middle = len(runs) // 2
+    below, above = _halved(runs[:middle]), _halved(runs[middle:])
+    return [_step(_NOT_BELOW, runs[middle][0], 0, 1), _step(_JUMP, len(below)), *below, *above]
+
+
 def _runs(numbers: list[int]) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for n in numbers:
@@ -144,11 +163,10 @@ class Filter:
 
     def __init__(self) -> None:
         code = build(kernel.MACHINE)
-        mark = struct.pack("I", _PID)
-        self._places = [i for i in range(0, len(code), 4) if code[i : i + 4] == mark]
-        self._buffer: Any = ctypes.create_string_buffer(code, len(code))
-        self._program = _Program(len(code) // 8, ctypes.cast(self._buffer, ctypes.c_void_p))
-        self._pointer: Any = ctypes.byref(self._program)
+        self._words: Any = (ctypes.c_uint32 * (len(code) // 4)).from_buffer_copy(code)
+        self._places = [i for i, word in enumerate(self._words) if word == _PID]
+        self._program = _Program(len(code) // 8, kernel.address(self._words))
+        self._address = kernel.address(self._program)
 
     def enforce(self, pid: int) -> None:
         """Put it in place, for this process and all its threads, for good.
@@ -156,7 +174,6 @@ class Filter:
         Raises:
             OSError: If the kernel refuses.
         """
-        number = struct.pack("I", pid)
         for place in self._places:
-            self._buffer[place : place + 4] = number
-        kernel.syscall("seccomp", _SET_MODE_FILTER, 0, self._pointer)
+            self._words[place] = pid
+        kernel.syscall("seccomp", _SET_MODE_FILTER, 0, self._address)

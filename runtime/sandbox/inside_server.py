@@ -1,6 +1,8 @@
 """A warm fork server: one isolated child at a time, watched and reaped. It never receives code or tests.
 
 The candidates' server and the judges' are the same program; what differs is what the child runs, and how long.
+The next candidate's process is made ahead: locked in, under its limits, it waits at a gate. The gate is opened when
+its turn has come, and not before its predecessor is dead and its folder empty.
 """
 
 from __future__ import annotations
@@ -19,13 +21,18 @@ from typing import Any
 from . import inside_candidate
 from . import inside_kernel as kernel
 from .inside_box import Box
+from .inside_priority import make_idle, processor_wait_s
 from .inside_streams import add_leavers, open_streams
 
 TICK_S = 0.1
 IDLE_AFTER_S = 0.1
 """Seconds after which a child falls to idle priority: short programs are not delayed, a looping one starves nobody."""
-MOST_PATIENCE = 4.0
-"""A candidate that gets no processor waits up to this many times its wall limit."""
+MOST_PATIENCE, LEAST_PATIENCE_S = 4.0, 15.0
+"""A candidate that gets no processor waits this many times its wall limit, at least these seconds."""
+GATE = 4
+"""Descriptor at which a waiting child waits."""
+_signals: Any = importlib.import_module("_signal")
+"""`signal` without its enumerations, which cost a fresh child more than all else it does with signals."""
 
 
 class Server:
@@ -42,17 +49,22 @@ class Server:
         self.role = role
         self.config = config
         self.child = 0
+        self.number = 0
         self.started = 0.0
         self.wall_s = 0.0
         self.deadline = 0.0
         self.demoted = True
         self.killed = ""
+        self._spare = 0
+        self._gate = -1
         self._buffer = b""
         self._fds: list[int] = []
 
     def run(self) -> None:
         """Set the isolation up, then serve until the host is gone."""
         try:
+            while os.open(os.devnull, os.O_RDWR) <= GATE:
+                """Nothing of the server's own lies where a child's connections will."""
             if self.role == "judge":
                 self.judge = importlib.import_module(".inside_judge", __package__)
             self.box = Box(self.config, self.role)
@@ -68,8 +80,9 @@ class Server:
         signal.signal(signal.SIGCHLD, _ignore)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         self._tell({"ready": True, "version": list(sys.version_info[:3])})
+        control = self.control.fileno()
         poller = select.poll()
-        poller.register(self.control, select.POLLIN)
+        poller.register(control, select.POLLIN)
         poller.register(wake_read, select.POLLIN)
         while True:
             watching = self.child and (self.wall_s or not self.demoted)
@@ -78,8 +91,9 @@ class Server:
                 with contextlib.suppress(BlockingIOError):
                     os.read(wake_read, 4096)
                 self._reap(os.WNOHANG | os.WUNTRACED)
-            if self.control.fileno() in ready and not self._read():
-                self._kill("host")
+                self._reap_spare(os.WNOHANG)
+            if control in ready and not self._read():
+                self._kill("host", quiet=True)
                 os._exit(0)
             if watching and self.child:
                 self._watch()
@@ -97,37 +111,69 @@ class Server:
         self._buffer += data
         while b"\n" in self._buffer:
             line, _, self._buffer = self._buffer.partition(b"\n")
-            message = json.loads(line)
-            if message["do"] == "run":
-                count = message["fds"]
-                self._start(message, self._fds[:count])
-                self._fds = self._fds[count:]
-            else:
-                self._kill(message["why"])
+            self._obey(json.loads(line))
         return bool(data)
 
-    def _start(self, job: dict[str, Any], fds: list[int]) -> None:
+    def _obey(self, message: dict[str, Any]) -> None:
+        what = message["do"]
+        if what == "kill":
+            self._kill(message["why"], quiet=message["quiet"])
+            return
+        fds, self._fds = self._fds[: message["fds"]], self._fds[message["fds"] :]
+        if what == "run":
+            self._begin(message, self._fork(message, fds))
+        elif what == "wait":
+            self._prepare(message, fds)
+        else:
+            spare, self._spare = self._spare, 0
+            if not spare:
+                self._tell({"setup": "the process that waited for its turn is gone"})
+                return
+            self._begin(message, spare)
+            os.write(self._gate, b"!")
+            self._prepare(message, fds)
+
+    def _begin(self, message: dict[str, Any], child: int) -> None:
+        """A child's turn: its clock starts."""
+        self.child = child
+        self.number = message["number"]
         self.killed = ""
         self.started = time.monotonic()
-        self.wall_s = job["wall_s"]
+        self.wall_s = message["wall_s"]
         self.deadline = self.started + self.wall_s
-        self.demoted = not job["demote"]
+        self.demoted = not message["demote"]
+
+    def _prepare(self, message: dict[str, Any], fds: list[int]) -> None:
+        """Make the child that waits; one that waited under other limits is of no use any more."""
+        if self._spare:
+            os.kill(self._spare, signal.SIGKILL)
+            self._reap_spare(0)
+        if self._gate >= 0:
+            os.close(self._gate)
+        gate, self._gate = os.pipe()
+        self._spare = self._fork(message, [*fds, gate])
+
+    def _fork(self, message: dict[str, Any], fds: list[int]) -> int:
         server = os.getpid()
         child = os.fork()
         if child == 0:
-            self._child(job, fds, server)
-        self.child = child
+            self._child(message, fds, server)
         for fd in fds:
             os.close(fd)
+        return child
 
-    def _child(self, job: dict[str, Any], fds: list[int], server: int) -> None:
+    def _child(self, message: dict[str, Any], fds: list[int], server: int) -> None:
         """In the child: shut the doors behind, then run. Never returns."""
         try:
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _signals.signal(signal.SIGCHLD, _signals.SIG_DFL)
             kernel.die_with_parent(server)
-            self.box.confine(job, fds)
-            if self.role == "judge" and job["together"]:
+            self.box.confine(message, fds)
+            if len(fds) > GATE - 2:
+                if os.read(GATE, 1) != b"!":
+                    os._exit(0)
+                os.close(GATE)
+            if self.role == "judge" and message["together"]:
                 self.judge.run_together(3)
             elif self.role == "judge":
                 self.judge.serve(3)
@@ -141,21 +187,21 @@ class Server:
         finally:
             os._exit(71)
 
-    def _kill(self, why: str) -> None:
+    def _kill(self, why: str, *, quiet: bool) -> None:
         if not self.child:
             return
         self.killed = self.killed or why
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.child, signal.SIGKILL)
         self._end_group()
-        self._reap(0)
+        self._reap(0, quiet=quiet)
 
     def _end_group(self) -> None:
         if self.config["tier"] not in ("namespaces", "landlock"):
             with contextlib.suppress(OSError):
                 os.killpg(self.child, signal.SIGKILL)
 
-    def _reap(self, flags: int) -> None:
+    def _reap(self, flags: int, *, quiet: bool = False) -> None:
         if not self.child:
             return
         try:
@@ -165,13 +211,16 @@ class Server:
         if pid == 0:
             return
         if os.WIFSTOPPED(status):
-            self._kill("stopped")
+            self._kill("stopped", quiet=False)
             return
         self._end_group()
         self.child = 0
         self.box.clean()
+        if quiet:
+            return
         self._tell(
             {
+                "number": self.number,
                 "exit": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
                 "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
                 "killed": self.killed,
@@ -180,20 +229,25 @@ class Server:
             }
         )
 
+    def _reap_spare(self, flags: int) -> None:
+        if self._spare and os.waitpid(self._spare, flags)[0]:
+            self._spare = 0
+
     def _watch(self) -> None:
         now = time.monotonic()
         if not self.demoted and now - self.started >= IDLE_AFTER_S:
-            kernel.make_idle(self.child, self.config["proc_fd"])
-            self.demoted = True
+            self.demoted = make_idle(self.child, self.config["proc_fd"])
         if self.wall_s and now >= self.deadline:
-            missing = self.wall_s - (now - self.started - kernel.processor_wait_s(self.config["proc_fd"]))
-            if missing > 0.01 and now - self.started < self.wall_s * MOST_PATIENCE:
+            waited = processor_wait_s(self.child, self.config["proc_fd"])
+            missing = self.wall_s - (now - self.started - waited)
+            patience = max(self.wall_s * MOST_PATIENCE, LEAST_PATIENCE_S)
+            if missing > 0.01 and now - self.started < patience:
                 self.deadline = now + max(TICK_S, missing)
-                self._tell({"waits": max(TICK_S, missing)})
+                self._tell({"number": self.number, "waits": max(TICK_S, missing)})
                 return
-            self._kill("wall")
+            self._kill("wall", quiet=False)
         elif self.box.overfull():
-            self._kill("disk")
+            self._kill("disk", quiet=False)
 
 
 def _ignore(number: int, frame: object) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 MAX_FRAME = 16 << 20
 """Largest frame in bytes, either way."""
+AT_ONCE = 1 << 14
+"""Bytes asked for by one read, more where a frame is larger."""
 
 
 class WireError(Exception):
@@ -58,15 +60,16 @@ class Channel:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        self._read = bytearray()
 
-    def send(self, message: Any) -> None:
-        """Write one frame.
+    def send(self, *messages: Any) -> None:
+        """Write one frame per message, in one go.
 
         Raises:
             WireClosed: If the peer is gone.
-            FrameTooLarge: If the message is too large; nothing was written then.
+            FrameTooLarge: If a message is too large; nothing was written then.
         """
-        view = memoryview(pack(message))
+        view = memoryview(b"".join([pack(message) for message in messages]))
         try:
             while view:
                 view = view[os.write(self.fd, view) :]
@@ -80,23 +83,25 @@ class Channel:
             WireClosed: If the peer is gone, also in the middle of a frame.
             WireError: If what came is no frame.
         """
-        size = int.from_bytes(head + self._exactly(4 - len(head)), "big")
+        self._read += head
+        self._fill(4)
+        size = int.from_bytes(self._read[:4], "big")
         if size > MAX_FRAME:
             raise WireError(f"a frame of {size} bytes")
-        return unpack(self._exactly(size))
+        self._fill(4 + size)
+        body = self._read[4 : 4 + size]
+        del self._read[: 4 + size]
+        return unpack(body)
 
-    def _exactly(self, size: int) -> bytes:
-        parts: list[bytes] = []
-        while size:
+    def _fill(self, size: int) -> None:
+        while len(self._read) < size:
             try:
-                data = os.read(self.fd, min(size, 1 << 20))
+                data = os.read(self.fd, min(max(size - len(self._read), AT_ONCE), 1 << 20))
             except OSError as error:
                 raise WireClosed(str(error)) from None
             if not data:
                 raise WireClosed("end of stream")
-            parts.append(data)
-            size -= len(data)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            self._read += data
 
     def close(self) -> None:
         """Close the descriptor; a second time does nothing."""

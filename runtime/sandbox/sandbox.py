@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from ...errors import SandboxError
 from ..execution import Candidate, Execution, Limits
-from .cache import UNSTABLE, ExecutionStore, execution_key
 from .environment import Environment
 from .pool import Pool
 from .tiers import resolve_tier
@@ -33,10 +32,6 @@ class Sandbox:
         preload: Modules to import once per worker ("numpy"), so that candidates find them warm. Candidates may then
             import everything that is installed for the interpreter.
 
-        cache: Where executions are kept by content and found again; a Greenloop store, or anything with its two
-            methods. None runs everything anew. Timeouts, crashes, early ends of memory and sandbox errors are not
-            kept: they can be the machine's doing.
-
     Raises:
         SandboxError: If no isolation works here, or the one named does not.
 
@@ -52,8 +47,6 @@ class Sandbox:
         tier: str | None = None,
         python: str | os.PathLike[str] | None = None,
         preload: Sequence[str] = (),
-        *,
-        cache: ExecutionStore | None = None,
     ) -> None:
         self._workers = workers if workers is not None else max(1, os.cpu_count() or 1)
         if self._workers < 1:
@@ -64,7 +57,6 @@ class Sandbox:
             preload=tuple(preload),
             packages=python is not None or bool(preload),
         )
-        self._cache = cache
         self._pool = Pool(self._environment, self._workers)
         self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
@@ -78,6 +70,11 @@ class Sandbox:
     def workers(self) -> int:
         """Programs that run at the same time."""
         return self._workers
+
+    @property
+    def identity(self) -> str:
+        """What of the environment, beyond tier and version, can change how a program runs: packages, preloads."""
+        return self._environment.identity
 
     @property
     def python_version(self) -> str:
@@ -113,21 +110,6 @@ class Sandbox:
         limits = limits or Limits()
         if not candidate.code.strip():
             return Execution("no_code", message="there is no code", tests_total=len(tests), tier=self.tier)
-        key = ""
-        if self._cache is not None:
-            setting = f"{self._environment.identity}|{mode}|{trace}|{stdin}"
-            key = execution_key(candidate, tests, limits, self.tier, self.python_version, setting)
-            stored = self._cache.execution(key)
-            if stored is not None:
-                return Execution.from_json(stored)
-        execution = self._judge(candidate, tests, limits, trace, stdin, mode)
-        if self._cache is not None and execution.outcome not in UNSTABLE:
-            self._cache.put_execution(key, execution.to_json())
-        return execution
-
-    def _judge(
-        self, candidate: Candidate, tests: Sequence[str], limits: Limits, trace: bool, stdin: str, mode: Mode
-    ) -> Execution:
         job: dict[str, Any] = {
             "code": candidate.code,
             "preamble": candidate.preamble,
@@ -135,6 +117,7 @@ class Sandbox:
             "tests": list(tests),
             "trace": TRACE_EVENTS if trace else 0,
             "stdin": stdin,
+            "ahead": True,
         }
         execution = self._try(job, limits, "together" if mode == "together" else "apart")
         if execution is None:
@@ -150,11 +133,17 @@ class Sandbox:
         return execution
 
     def _try(self, job: dict[str, Any], limits: Limits, mode: str) -> Execution | None:
-        """Run in one mode, a second time where the sandbox failed; None where the tests need the other mode."""
+        """Run in one mode, a second time where the sandbox failed; None where the tests need the other mode.
+
+        Where the judge asked for calls ahead that the tests then did not make, the run counts for nothing: the
+        candidate is run anew, asked call by call.
+        """
         failure = ""
         for _ in range(2):
             try:
                 raw = self._pool.run({**job, "mode": mode}, limits)
+                if "again" in (raw.report or {}):
+                    raw = self._pool.run({**job, "mode": mode, "ahead": False}, limits)
                 report = raw.report or {}
                 if mode == "apart" and ("needs_together" in report or report.get("by_test")):
                     return None

@@ -9,6 +9,8 @@ limits         resource limits and, where the kernel has it, seccomp; the file s
 unsafe         a process of its own and resource limits, nothing else: ask for it by name
 =============  ==================================================================================================
 
+On Windows there is none, "unsafe" included: workers fork. Use WSL 2 or a container.
+
 None of them covers: bugs in the kernel, timing side channels, and what the processor's caches give away.
 """
 
@@ -17,6 +19,7 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import SandboxError
@@ -26,6 +29,7 @@ from .worker import Worker
 
 TIERS = ("namespaces", "landlock", "sandbox-exec", "limits", "unsafe")
 ISOLATING = TIERS[:3]
+WINDOWS = "the sandbox needs a POSIX system and does not run on Windows, in no tier: use WSL 2 or a container"
 
 _COVERS = {
     "namespaces": "files, network, processes, devices, IPC, system calls, memory, time, output",
@@ -95,6 +99,24 @@ def probe() -> list[ProbeResult]:
     return results
 
 
+def choice(results: Sequence[ProbeResult]) -> str:
+    """Which tier is used, and for each stronger one why it is not, in a line.
+
+    Example:
+        >>> choice([ProbeResult("namespaces", False, "blocked", ""), ProbeResult("landlock", True, "", "", True)])
+        'landlock (not namespaces: blocked)'
+    """
+    stronger: list[str] = []
+    for found in results:
+        if found.default:
+            if not stronger:
+                return f"{found.tier} (the strongest there is)"
+            return f"{found.tier} (not {'; not '.join(stronger)})"
+        stronger.append(f"{found.tier}: {found.reason}")
+    reasons = dict.fromkeys(r.reason for r in results if r.tier in ISOLATING)
+    return f"none, so model-written code is not run: {'; '.join(reasons)}"
+
+
 def why_not(tier: str) -> str:
     """Why a tier does not work here, in a line; empty where it works."""
     with _lock:
@@ -115,12 +137,14 @@ def resolve_tier(tier: str | None) -> str:
     if tier is not None:
         if tier not in TIERS:
             raise ValueError(f"no tier {tier!r}; there are {', '.join(TIERS)}")
+        _refuse_windows()
         reason = why_not(tier)
         if reason:
             raise SandboxError(f"the sandbox tier {tier!r} does not work here: {reason}")
         if tier not in ISOLATING:
             _warn(tier, f"the sandbox tier {tier!r} isolates too little for code that you do not trust")
         return tier
+    _refuse_windows()
     reasons: list[str] = []
     for name in ISOLATING:
         reason = why_not(name)
@@ -135,6 +159,11 @@ def resolve_tier(tier: str | None) -> str:
     )
 
 
+def _refuse_windows() -> None:
+    if sys.platform == "win32":
+        raise SandboxError(WINDOWS)
+
+
 def _warn(tier: str, message: str) -> None:
     if tier not in _warned:
         _warned.add(tier)
@@ -143,7 +172,7 @@ def _warn(tier: str, message: str) -> None:
 
 def _try(tier: str) -> str:
     if sys.platform == "win32":
-        return "the sandbox needs a POSIX system; use WSL or a container"
+        return WINDOWS
     if tier == "sandbox-exec" and sys.platform != "darwin":
         return "macOS only"
     if tier in ("namespaces", "landlock") and not sys.platform.startswith("linux"):
@@ -161,6 +190,7 @@ def _try(tier: str) -> str:
             "mode": "apart",
             "trace": 0,
             "stdin": "",
+            "ahead": False,
         }
         report = worker.run(job, Limits()).report or {}
     except SandboxError as error:

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import select
+import signal
 import socket
 import time
 from dataclasses import dataclass, field
@@ -70,7 +71,9 @@ class Watch:
         self._reporting = True
         self._running = True
         self._runner = runner
-        self._deadline = time.monotonic() + limits.wall_s + GRACE_S
+        self._number = worker.runs
+        self._started = time.monotonic()
+        self._deadline = self._started + limits.wall_s + GRACE_S
         self._kill_at = math.inf
         self._poller = select.poll()
 
@@ -141,11 +144,22 @@ class Watch:
                 self._run.report = report if isinstance(report, dict) else None
         self._reporting = False
         self._poller.unregister(self._reporter)
-        ended = (self._run.report or {}).get("fatal") == "eof"
-        if self._running and ended:
+        if not self._running:
+            return
+        report = self._run.report or {}
+        if report.get("fatal") == "eof":
             self._kill_at = time.monotonic() + DYING_S
-        elif self._running and (self._runner == "candidate" or whole):
+        elif whole and self._runner == "candidate" and "broken" not in report:
+            self._part()
+        elif self._runner == "candidate" or whole:
             self._worker.kill(self._runner, "done")
+
+    def _part(self) -> None:
+        """The report says all: have the candidate killed, but do not wait for its end."""
+        self._worker.kill(self._runner, "done", quiet=True)
+        elapsed = time.monotonic() - self._started
+        self._run.candidate = {"killed": "done", "signal": signal.SIGKILL, "wall_s": elapsed}
+        self._running = False
 
     def _drain(self) -> None:
         while not self._run.flooded:
@@ -173,6 +187,8 @@ class Watch:
             raise SandboxError(f"the sandbox's candidate server is gone: {error}") from None
         if "setup" in told:
             raise SandboxError(f"the candidate could not be locked in: {told['setup']}")
+        if told["number"] != self._number:
+            return  # of the one before, whose end nobody waited for
         if "waits" in told:
             self._deadline += float(told["waits"])
             return

@@ -1,4 +1,7 @@
-"""One worker, seen from the host: a launcher, a candidate's server and a judge's server."""
+"""One worker, seen from the host: a launcher, a candidate's server and a judge's server.
+
+The next candidate's process is made while its predecessor runs, under the same limits; it waits for its turn.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from typing import Any
 
 from ...errors import SandboxError
@@ -22,6 +26,19 @@ START_S = 60.0
 JUDGE_MB = 1024
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")}
 """All there is of an environment while preloads are imported: a fork server must not have threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """The host's ends of a candidate's process that waits for its turn."""
+
+    connection: int
+    output: int
+    bounds: tuple[float, int]
+
+    def close(self) -> None:
+        os.close(self.connection)
+        os.close(self.output)
 
 
 class Worker:
@@ -41,6 +58,7 @@ class Worker:
         self._controls: dict[str, socket.socket] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._judge: socket.socket | None = None
+        self._waiting: _Waiting | None = None
         try:
             self._start()
         except BaseException:
@@ -93,38 +111,67 @@ class Worker:
             SandboxError: If a server or the judge broke; the worker is of no more use then.
         """
         self.runs += 1
-        apart = job["mode"] == "apart"
-        runner = "candidate" if apart else "judge"
-        if not apart:
-            self._unseat()
-        ours: list[int] = []
-        theirs: list[int] = []
+        frame = memoryview(pack(job))
         try:
-            output, output_end = os.pipe()
-            ours.append(output)
-            theirs.append(output_end)
-            near, far = _pair()
-            theirs.append(far)
-            (theirs if apart else ours).append(near)
-            frame = memoryview(pack(job))
-            try:
-                self._start_child(runner, limits, [output_end, far], together=not apart)
-                if apart:
-                    judge = self._seat()
-                    judge.setblocking(True)
-                    frame = frame[socket.send_fds(judge, [frame[:4]], [near]) :]
-                    near = judge.fileno()
-            except OSError as error:
-                raise SandboxError(f"the sandbox's server is gone: {error}") from None
-            while theirs:
-                os.close(theirs.pop())
-            raw = Watch(self, runner, near, output, frame, limits).until_done()
+            if job["mode"] == "apart":
+                return self._run_apart(frame, limits)
+            return self._run_together(frame, limits)
+        except OSError as error:
+            raise SandboxError(f"the sandbox's server is gone: {error}") from None
+
+    def _run_apart(self, frame: memoryview, limits: Limits) -> RawRun:
+        mine = self._take_turn(limits)
+        try:
+            judge = self._seat()
+            judge.setblocking(True)
+            frame = frame[socket.send_fds(judge, [frame[:4]], [mine.connection]) :]
+            raw = Watch(self, "candidate", judge.fileno(), mine.output, frame, limits).until_done()
         finally:
-            for fd in ours + theirs:
-                os.close(fd)
-        if apart and (raw.report is None or raw.report.get("leaves", True)):
+            mine.close()
+        if raw.report is None or raw.report.get("leaves", True):
             self._unseat()
         return raw
+
+    def _take_turn(self, limits: Limits) -> _Waiting:
+        """Open the gate of the process that waits, and have the next one made."""
+        bounds = (limits.cpu_s, limits.memory_mb)
+        mine, self._waiting = self._waiting, None
+        if mine is not None and mine.bounds != bounds:
+            mine.close()
+            mine = None
+        if mine is None:
+            mine = self._make_next("wait", limits)
+        self._waiting = self._make_next("go", limits)
+        return mine
+
+    def _make_next(self, what: str, limits: Limits) -> _Waiting:
+        output, output_end = os.pipe()
+        near, far = _pair()
+        try:
+            self._send("candidate", what, limits, [output_end, far])
+        except BaseException:
+            os.close(near)
+            os.close(output)
+            raise
+        finally:
+            os.close(output_end)
+            os.close(far)
+        return _Waiting(near, output, (limits.cpu_s, limits.memory_mb))
+
+    def _run_together(self, frame: memoryview, limits: Limits) -> RawRun:
+        self._unseat()
+        output, output_end = os.pipe()
+        near, far = _pair()
+        try:
+            self._send("judge", "run", limits, [output_end, far], together=True)
+            os.close(output_end)
+            os.close(far)
+            output_end = far = -1
+            return Watch(self, "judge", near, output, frame, limits).until_done()
+        finally:
+            for fd in (output, near, output_end, far):
+                if fd >= 0:
+                    os.close(fd)
 
     def _seat(self) -> socket.socket:
         """The judge at work; a fresh one where there is none."""
@@ -133,7 +180,7 @@ class Worker:
             self._judge = ours
             null = os.open(os.devnull, os.O_RDWR)
             try:
-                self._start_child("judge", None, [null, theirs.fileno()], together=False)
+                self._send("judge", "run", None, [null, theirs.fileno()])
             finally:
                 os.close(null)
                 theirs.close()
@@ -162,7 +209,7 @@ class Worker:
         ours, theirs = socket.socketpair()
         null = os.open(os.devnull, os.O_RDWR)
         try:
-            self._start_child("candidate", limits, [null, theirs.fileno()], together=False, stays=True)
+            self._send("candidate", "run", limits, [null, theirs.fileno()], stays=True)
         except OSError as error:
             ours.close()
             raise SandboxError(f"the sandbox's server is gone: {error}") from None
@@ -171,11 +218,20 @@ class Worker:
             theirs.close()
         return ours
 
-    def _start_child(
-        self, role: str, limits: Limits | None, fds: list[int], *, together: bool = False, stays: bool = False
+    def _send(
+        self,
+        role: str,
+        what: str,
+        limits: Limits | None,
+        fds: list[int],
+        *,
+        together: bool = False,
+        stays: bool = False,
     ) -> None:
+        """Ask a server for a child: "run" it, have it "wait", or "go" on with the one that waits and make the next."""
         message = {
-            "do": "run",
+            "do": what,
+            "number": self.runs,
             "fds": len(fds),
             "together": together,
             "demote": limits is not None,
@@ -185,10 +241,11 @@ class Worker:
         }
         socket.send_fds(self._controls[role], [json.dumps(message).encode() + b"\n"], fds)
 
-    def kill(self, role: str, why: str) -> None:
-        """Have a server kill its child, if it has one."""
+    def kill(self, role: str, why: str, *, quiet: bool = False) -> None:
+        """Have a server kill its child, if it has one; `quiet` where nobody waits to be told of its end."""
+        message = {"do": "kill", "why": why, "quiet": quiet}
         with contextlib.suppress(OSError):
-            self._controls[role].sendall(json.dumps({"do": "kill", "why": why}).encode() + b"\n")
+            self._controls[role].sendall(json.dumps(message).encode() + b"\n")
 
     def control(self, role: str) -> socket.socket:
         """The connection to a server."""
@@ -201,6 +258,9 @@ class Worker:
         if self._judge is not None:
             self._judge.close()
             self._judge = None
+        if self._waiting is not None:
+            self._waiting.close()
+            self._waiting = None
 
     def forget(self) -> None:
         """In a forked child of the host: let go of what is the parent's."""

@@ -60,11 +60,25 @@ def test_unknown_and_unavailable_tiers(monkeypatch: pytest.MonkeyPatch) -> None:
         Sandbox(tier="landlock")
 
 
-def test_windows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("tier", [None, "namespaces", "unsafe"])
+def test_windows_is_refused_in_one_line_whatever_the_tier(
+    monkeypatch: pytest.MonkeyPatch, tier: str | None
+) -> None:
     monkeypatch.setattr(tiers, "_tried", {})
     monkeypatch.setattr(tiers.sys, "platform", "win32")
-    with pytest.raises(SandboxError, match="POSIX"):
-        tiers.resolve_tier(None)
+    with pytest.raises(SandboxError) as raised:
+        tiers.resolve_tier(tier)
+    assert str(raised.value) == tiers.WINDOWS
+    assert "WSL 2" in tiers.WINDOWS
+    assert tiers.choice(probe()) == f"none, so model-written code is not run: {tiers.WINDOWS}"
+
+
+def test_the_choice_says_why_no_stronger_tier(monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons = {"namespaces": "clone: Operation not permitted", "landlock": "", "limits": "", "unsafe": ""}
+    monkeypatch.setattr(tiers, "_tried", reasons)
+    assert tiers.choice(probe()) == "landlock (not namespaces: clone: Operation not permitted)"
+    monkeypatch.setattr(tiers, "_tried", {**reasons, "namespaces": ""})
+    assert tiers.choice(probe()) == "namespaces (the strongest there is)"
 
 
 def test_the_profile_for_macos_denies_by_default_and_quotes_paths() -> None:
@@ -105,9 +119,8 @@ for tier in tiers:
         for attack in HOSTILE:
             if wanted and attack.name not in wanted:
                 continue
-            code = attack.code.replace("{home!r}", repr("/home")).replace("{canary!r}", repr("/etc/shadow"))
-            code = code.replace("{port}", "9").replace("{pid}", str(os.getpid())).replace("{{", "{").replace("}}", "}")
-            found = sandbox.run(Candidate(code, "solve", attack.preamble), attack.tests, attack.limits)
+            aimed = attack.aimed(home="/home", canary="/etc/shadow", port=9, pid=os.getpid())
+            found = sandbox.run(aimed, attack.tests, attack.limits)
             if found.outcome not in attack.outcomes or "LEAK" in found.stdout:
                 print("WRONG", tier, attack.name, found)
 print("done")

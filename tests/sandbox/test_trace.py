@@ -54,3 +54,13 @@ def test_helpers_and_recursion_are_traced_and_the_library_is_not(box: Sandbox) -
 def test_an_execution_with_a_trace_survives_json(box: Sandbox) -> None:
     found = box.run(SUM, ["assert total(2) == 2"], trace=True)
     assert Execution.from_json(found.to_json()) == found
+
+
+def test_tests_in_the_candidates_own_process_are_traced_too(box: Sandbox) -> None:
+    tests = ["assert total(5) == 10", "assert total(2) == 2", "assert total(3) == 4"]
+    together = box.run(SUM, tests, trace=True, mode="together")
+    assert together.mode == "together"
+    assert together.trace == box.run(SUM, tests, trace=True, mode="apart").trace
+    failing = Candidate("x = 1\ny = x / 0\n", "f")
+    found = [box.run(failing, tests, trace=True, mode=mode).trace for mode in ("together", "apart")]
+    assert found[0] == found[1] is not None

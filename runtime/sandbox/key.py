@@ -1,4 +1,7 @@
-"""Executions by content: the same code with the same tests, limits, tier and Python is run once."""
+"""The content address of a run: the same code with the same tests, limits, tier and Python is run once.
+
+`runtime.judge` keeps executions under it in the session's store.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +9,11 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any, Protocol
 
-from ..execution import Candidate, Limits, Outcome
+from ..execution import Candidate, Limits
 
 FORMAT = 1
 """Raised when the sandbox comes to judge the same program differently: old entries are not found any more."""
-
-UNSTABLE: frozenset[Outcome] = frozenset({"timeout", "out_of_memory", "crashed", "sandbox_error"})
-"""Outcomes that can be the machine's doing and are not kept."""
-
-
-class ExecutionStore(Protocol):
-    """Where executions are kept: a Greenloop store, or anything with these two methods."""
-
-    def execution(self, key: str) -> dict[str, Any] | None:
-        """What was kept under a key; None where nothing was."""
-        ...
-
-    def put_execution(self, key: str, data: dict[str, Any]) -> Any:
-        """Keep an execution, as `Execution.to_json` gives it, under a key."""
-        ...
 
 
 def execution_key(

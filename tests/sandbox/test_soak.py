@@ -1,0 +1,27 @@
+"""Hundreds of programs through the pool, a tenth of them hostile: nothing piles up, nothing breaks."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from greenloop.runtime.sandbox import Sandbox
+from greenloop.testing.sandbox_soak import footprint, soak
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_soak_leaves_nothing_behind_and_breaks_nothing() -> None:
+    before = footprint(0)
+    with Sandbox(workers=2) as sandbox:
+        found = soak(sandbox, 300)
+    after = footprint(300)
+    assert found.wrong == []
+    assert found.outcomes["sandbox_error"] == 0
+    assert sum(found.outcomes.values()) == 300
+    busy = found.footprints[2:]
+    assert max(f.memory_mb for f in busy) < 1.5 * min(f.memory_mb for f in busy) + 20
+    assert max(f.descriptors for f in busy) <= before.descriptors + 20
+    assert (after.processes, after.descriptors) == (before.processes, before.descriptors)
+    assert after.threads <= before.threads
+    assert [name for name in found.files if name.startswith("greenloop-")] == []
