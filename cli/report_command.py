@@ -16,7 +16,7 @@ from ..evals.report import ProgramRows, build_report, rows_from_store, write
 from ..evals.report.writing import INLINE_ATTEMPTS
 from ..modules.blueprint import program_digest
 from ..optimizers.artifact import load
-from .common import JsonOption, StoreOption, command_session, out, print_json
+from .common import JsonOption, StoreOption, command_session, out, print_json, store_url
 
 _MOST_PROGRAMS = 12
 """Programs of a store that a report takes unless they are named: those with the most runs."""
@@ -41,6 +41,12 @@ def report(
     baseline: Annotated[
         str | None, typer.Option("--baseline", help="name of the program that the others are compared with")
     ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            "--study", help="instead: a page of a tuner's study (what mattered, path, configurations)"
+        ),
+    ] = None,
     title: Annotated[str, typer.Option("--title", help="title of the report")] = "Greenloop report",
     inline_attempts: Annotated[
         int,
@@ -50,6 +56,9 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write a report of the runs in the store: HTML that needs no network, Markdown and JSON."""
+    if study is not None:
+        _study(study, store, to, as_json)
+        return
     names, settings = _named(program or [], exported or [])
     with command_session(store, 0) as session:
         rows = rows_from_store(session.store, names)
@@ -84,6 +93,22 @@ def report(
     out.print(
         escape(f"written: {files['html']}, {files['markdown']}, {files['json']}{pages}"), soft_wrap=True
     )
+
+
+def _study(name: str, store: str | None, to: Path, as_json: bool) -> None:
+    """Write the page of a study, and say what stands in it."""
+    from ..optimizers.study_page import read_study, study_page, summary
+
+    found = read_study(store_url(store), name)
+    to.write_text(study_page(found), encoding="utf-8")
+    told = summary(found)
+    if as_json:
+        print_json({"html": str(to), **told.model_dump(mode="json")})
+        return
+    out.print(escape(told.saved.line()), soft_wrap=True)
+    for path, share in told.importances.items():
+        out.print(escape(f"  {path}: {100 * share:.0f} % of the differences"), soft_wrap=True)
+    out.print(escape(f"written: {to}"), soft_wrap=True)
 
 
 def _named(

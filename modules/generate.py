@@ -27,6 +27,7 @@ class Generate(ModelStage):
         max_tokens: Most tokens of the answer (the paper: 512).
         name: The stage's place in the program, which goes into seeds.
         add_imports: Add missing imports of well-known standard names to the code.
+        instructions: Words that end the prompt instead of the built-in ones, or a `Choice` of variants.
 
     Example:
         >>> Generate(model="embedded", temperature=0.3).temperature.value
@@ -44,6 +45,7 @@ class Generate(ModelStage):
         max_tokens: Any = 512,
         name: str | None = None,
         add_imports: Any = True,
+        instructions: Any = None,
     ) -> None:
         super().__init__(
             WriteProgram,
@@ -53,6 +55,7 @@ class Generate(ModelStage):
             max_tokens=max_tokens,
             name=name,
             add_imports=add_imports,
+            instructions=instructions,
         )
 
     def forward(self, problem: Problem, iteration: int | None = None) -> dspy.Prediction:

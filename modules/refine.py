@@ -32,6 +32,7 @@ class Refine(ModelStage):
         max_tokens: Most tokens of the answer (the paper: 512).
         name: The stage's place in the program, which goes into seeds.
         add_imports: Add missing imports of well-known standard names to the code.
+        instructions: Words that end the prompt instead of the built-in ones, or a `Choice` of variants.
 
     Example:
         >>> Refine(model="embedded").temperature.value
@@ -49,6 +50,7 @@ class Refine(ModelStage):
         max_tokens: Any = 512,
         name: str | None = None,
         add_imports: Any = True,
+        instructions: Any = None,
     ) -> None:
         super().__init__(
             MendProgram,
@@ -58,6 +60,7 @@ class Refine(ModelStage):
             max_tokens=max_tokens,
             name=name,
             add_imports=add_imports,
+            instructions=instructions,
         )
 
     def forward(

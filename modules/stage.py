@@ -37,6 +37,8 @@ class ModelStage(dspy.Module):
         name: The stage's place in the program, which goes into seeds; the class name in small letters where none
             is given.
         add_imports: See `modules.code_text.extract_code`.
+        instructions: Words that end the prompt instead of the signature's, or a `Choice` of variants (None among its
+            options stands for the signature's own).
 
     Attributes:
         predict: The `dspy.Predict` behind it, so that DSPy's prompt optimizers find it.
@@ -52,6 +54,7 @@ class ModelStage(dspy.Module):
         max_tokens: Any = 512,
         name: str | None = None,
         add_imports: bool = True,
+        instructions: Any = None,
     ) -> None:
         super().__init__()
         self.model: Setting = setting(model)
@@ -59,6 +62,8 @@ class ModelStage(dspy.Module):
         self.top_p: Setting = setting(top_p)
         self.max_tokens: Setting = setting(max_tokens)
         self.add_imports: Setting = setting(add_imports)
+        if instructions is not None:
+            self.instructions: Setting = setting(instructions)
         self.name = name or type(self).__name__.lower()
         self.predict = dspy.Predict(signature)
 
@@ -94,8 +99,12 @@ class ModelStage(dspy.Module):
             problem.prompt if problem.entry_point and f"def {problem.entry_point}(" in problem.prompt else ""
         )
         adapter = CodeAdapter(entry_point=problem.entry_point, stub=stub, add_imports=self.add_imports.value)
+        words = self.instructions.value if "instructions" in vars(self) else None
+        variant: dict[str, Any] = {}
+        if words is not None:
+            variant["signature"] = cast("Any", self.predict).signature.with_instructions(str(words))
         with use_run(run), collect_calls() as calls, dspy.context(adapter=adapter, lm=lm), _own_errors():
-            prediction = self.predict(lm=lm, config=config, **inputs)
+            prediction = self.predict(lm=lm, config=config, **variant, **inputs)
         last = calls[-1] if calls else None
         attempt = Attempt(
             code=str(prediction.get("code") or ""),

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from greenloop.optimizers.racing import Race, sign_test
+from greenloop.optimizers.racing import Race, sign_test, signed_rank_test
 from scipy import stats
 
 
@@ -54,3 +54,22 @@ def test_equal_configurations_are_seldom_dropped_and_bad_ones_often() -> None:
             dropped[worse] += any(race.lost(items(mine[:n])) for n in range(1, 61))
     assert dropped[0.0] <= 10
     assert dropped[0.3] >= 80
+
+
+def test_graded_scores_are_compared_by_how_much_worse_they_are() -> None:
+    rng = random.Random(0)
+    good = {f"t{i}": 0.9 - 0.01 * rng.random() for i in range(20)}
+    worse = [Item(f"t{i}", good[f"t{i}"] - 0.2 - 0.1 * rng.random()) for i in range(20)]
+    even = [Item(f"t{i}", good[f"t{i}"] + rng.uniform(-0.05, 0.05)) for i in range(20)]
+    assert Race([good, good]).lost(worse[:10])
+    assert not Race([good]).lost(worse)
+    assert not Race([good, good]).lost(even)
+    assert signed_rank_test([i.score - good[i.task_id] for i in worse]) < 0.01
+
+
+def test_only_leaders_that_cost_no_more_can_beat_a_cheap_one() -> None:
+    best = leader([1] * 20)
+    dear = {f"t{i}": [100.0] for i in range(20)}
+    mine = items([0] * 20)
+    assert not Race([best, best], costs=[dear, dear], cost_of=lambda _: [10.0]).lost(mine)
+    assert Race([best, best], costs=[dear, dear], cost_of=lambda _: [100.0]).lost(mine)

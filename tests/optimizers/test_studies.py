@@ -1,0 +1,123 @@
+"""The study is Optuna's own: its plots, pruners and samplers work; what it says is told."""
+
+from __future__ import annotations
+
+import greenloop as gl
+import optuna
+import pytest
+from greenloop.cli.main import main
+from greenloop.errors import UsageError
+from greenloop.optimizers.study_page import read_study, study_page, summary
+from greenloop.testing import ScriptedModel
+
+TASKS = [
+    gl.Task(
+        task_id=f"t{i}",
+        prompt=f"Write f(x) that adds {i} to x.",
+        entry_point="f",
+        visible_tests=[f"assert f(0) == {i}"],
+        hidden_tests=[f"assert f(1) == {i + 1}"],
+    )
+    for i in range(12)
+]
+
+GOOD = "Write it step by step."
+
+
+def obeys(messages: list[dict], sampling: dict) -> str:
+    text = messages[-1]["content"]
+    number = int(messages[1]["content"].split("adds ")[1].split()[0])
+    right = GOOD in text or number % 3 == 0
+    return f"```python\ndef f(x):\n    return x + {number if right else number + 1}\n```"
+
+
+def program() -> gl.Program:
+    drafts = gl.Generate(
+        model=ScriptedModel(obeys),
+        temperature=gl.Float(0.0, 1.0, default=0.2),
+        instructions=gl.Choice([None, "Write short code.", GOOD]),
+    )
+    return gl.Resample(generate=drafts, samples=1)
+
+
+def tuner(**settings) -> gl.OptunaTuner:
+    return gl.OptunaTuner(
+        **{"budget": gl.Budget(n_trials=12), "store": "sqlite://", "replicates": 1, "folds": 0, **settings}
+    )
+
+
+def test_prompt_variants_are_knobs_and_what_mattered_is_told(tmp_path, capsys) -> None:
+    url = f"sqlite:///{tmp_path}/t.db"
+    made = tuner(store=url, racing=False)
+    tuned = made.compile(program(), trainset=TASKS)
+    evidence = tuned.evidence
+    assert tuned.generate.instructions.value == GOOD
+    assert next(iter(evidence.importances)) == "generate.instructions"
+    assert evidence.importances == made.importances()
+    assert sum(evidence.importances.values()) == pytest.approx(1)
+    assert evidence.path[0].trial == 0
+    assert evidence.path[0].changed["generate.temperature"] == 0.2
+    assert evidence.path[-1].score == 1.0
+    assert [s.score for s in evidence.path] == sorted(s.score for s in evidence.path)
+    assert "what mattered in the search: generate.instructions" in str(evidence)
+
+    page = tmp_path / "study.html"
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "--study", evidence.study, "--store", url, "--out", str(page)])
+    assert ended.value.code == 0
+    html = page.read_text(encoding="utf-8")
+    assert GOOD in html
+    assert "http" not in html.replace("http-equiv", "")
+    assert "generate.instructions" in capsys.readouterr().out
+    assert summary(read_study(url, evidence.study)).path == evidence.path
+    with pytest.raises(UsageError, match="no study 'nothing'"):
+        read_study(url, "nothing")
+
+
+def test_optunas_plots_work_on_the_study() -> None:
+    made = tuner()
+    made.compile(program(), trainset=TASKS)
+    assert optuna.visualization.plot_optimization_history(made.study).data
+    assert optuna.visualization.plot_param_importances(made.study).data
+    assert optuna.visualization.plot_parallel_coordinate(made.study).data
+    assert "Study" in study_page(made.study)
+
+
+def test_the_plot_of_a_front_works_on_the_study() -> None:
+    made = tuner(objectives=("quality", "seconds"))
+    made.compile(program(), trainset=TASKS)
+    assert optuna.visualization.plot_pareto_front(made.study).data
+    assert "Study" in study_page(made.study)
+
+
+@pytest.mark.parametrize(
+    "pruner",
+    [
+        optuna.pruners.WilcoxonPruner(p_threshold=0.1, n_startup_steps=4),
+        optuna.pruners.PercentilePruner(25.0, n_startup_trials=2, n_warmup_steps=4),
+    ],
+    ids=["wilcoxon", "percentile"],
+)
+def test_a_pruner_of_optuna_ends_what_cannot_win(pruner) -> None:
+    good_first = gl.Resample(
+        generate=gl.Generate(
+            model=ScriptedModel(obeys), instructions=gl.Choice([GOOD, None, "Short.", "Long.", "Terse."])
+        ),
+        samples=1,
+    )
+    made = tuner(pruner=pruner, concurrency=1, sampler=optuna.samplers.RandomSampler(seed=1))
+    tuned = made.compile(good_first, trainset=TASKS)
+    states = [trial.state for trial in made.study.trials]
+    assert optuna.trial.TrialState.PRUNED in states
+    assert tuned.generate.instructions.value == GOOD
+    assert tuned.evidence.saved.races_lost == states.count(optuna.trial.TrialState.PRUNED)
+    assert tuned.evidence.saved.runs_spared > 0
+
+
+def test_stored_calls_are_told_as_saved() -> None:
+    drafts = gl.Generate(model=ScriptedModel(obeys), temperature=0.2)
+    made = tuner()
+    tuned = made.compile(gl.Resample(generate=drafts, samples=gl.Int(1, 4)), trainset=TASKS)
+    saved = tuned.evidence.saved
+    assert saved.calls > 2 * saved.paid_calls
+    assert "came from the store" in str(tuned.evidence)
