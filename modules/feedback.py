@@ -92,6 +92,9 @@ def _values(execution: Execution, code: str) -> str:
     )
     shown: list[str] = []
     for event in execution.trace or ():
+        if event["event"] == "left_out":
+            shown.append("…")
+            continue
         number = int(event["line"])
         source = lines[number - 1].strip() if 1 <= number <= len(lines) else ""
         values = ", ".join(f"{name} = {value[1]}" for name, value in event.get("locals", {}).items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import greenloop as gl
 import pytest
 from greenloop.modules.feedback import FEEDBACK_STYLES, feedback
-from greenloop.runtime.execution import Candidate
+from greenloop.runtime.execution import Candidate, Execution
 from greenloop.runtime.sandbox import default_sandbox
 
 SUM = "def total(xs):\n    s = 0\n    for x in xs:\n        s += x\n    return s - 1"
@@ -70,3 +70,9 @@ def test_execute_records_values_only_where_they_are_asked_for() -> None:
         traced = gl.Execute(feedback="values")(problem=task.problem, code=SUM)
     assert plain.execution.trace is None
     assert "Values line by line" in traced.feedback
+
+
+def test_values_of_a_run_so_long_that_its_trace_has_a_gap() -> None:
+    line = {"event": "line", "line": 1, "function": "f", "locals": {"x": ["int", "1"]}}
+    found = Execution("failed", trace=(line, {"event": "left_out", "count": 9000}, line))
+    assert feedback(found, "values", code="x = 1").splitlines()[-2] == "…"
