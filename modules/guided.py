@@ -24,8 +24,7 @@ from ..runtime.engine import Engine
 from ..runtime.execution import Limits
 from ..runtime.problem import Problem
 from ..runtime.run import Run
-from ..runtime.token_calls import TokenCalls
-from ..runtime.token_source import TokenSource, token_source_for
+from ..runtime.token_calls import TokenCalls, calls_to
 from .code_text import extract_code
 from .generate import Generate
 from .guided_candidates import Probe, probes
@@ -159,10 +158,10 @@ class GuidedGenerate(Generate):
         lm = self.language_model()
         engine = cast("Engine", lm.engine)
         why = _why_plain(problem, calls, settings)
-        source = None if why else token_source_for(engine.backend)
-        if source is None:
+        asked = None if why else calls_to(engine)
+        if asked is None:
             return self._plain(problem, place, settings, why or "plain_no_completions")
-        return self._guided(problem, run, place, settings, engine, source, calls)
+        return self._guided(problem, run, place, settings, asked, calls)
 
     def _plain(self, problem: Problem, place: int, settings: Guidance, why: str) -> Attempt:
         _, attempt = self.ask(problem, iteration=place, problem=problem.render())
@@ -177,20 +176,18 @@ class GuidedGenerate(Generate):
         run: Run,
         place: int,
         settings: Guidance,
-        engine: Engine,
-        source: TokenSource,
+        asked: TokenCalls,
         calls: tuple[Probe, ...],
     ) -> Attempt:
         lm = self.language_model()
         rollout_id = cast("int | None", lm.kwargs.get("rollout_id"))
         flags: list[str] = []
+        source = asked.source
         if source.mode == "line mode" and settings.gamma not in (0, 1):
             settings = replace(settings, gamma=1.0)
             flags.append("line_mode_gamma_1")
         sampling: dict[str, Any] = {**asdict(settings), "mode": source.mode}
-        decoder = Decoder(
-            TokenCalls(engine, source), problem.entry_point, settings.gamma, settings.sampled, sampling
-        )
+        decoder = Decoder(asked, problem.entry_point, settings.gamma, settings.sampled, sampling)
         found = GuidedRun(
             session=run.session,
             problem=problem,
@@ -198,7 +195,7 @@ class GuidedGenerate(Generate):
             decoder=decoder,
             settings=settings,
             probes=calls,
-            render=lambda signal: source.render(
+            render=lambda signal: asked.render(
                 guided_messages(self.predict, problem, settings.prompt_style, signal)
             ),
             extract=lambda answer: extract_code(
@@ -208,7 +205,7 @@ class GuidedGenerate(Generate):
             limits=Limits(**self.limits.value),
         ).go()
         tell(EndEvent(settings.words(), source.mode, found.stop, found.code, found.execution))
-        return self._attempt(found, decoder, engine, sampling, place, run, flags)
+        return self._attempt(found, decoder, asked.engine, sampling, place, run, flags)
 
     def _attempt(
         self,

@@ -13,15 +13,16 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .budget import Usage
 from .endpoint_queue import queue_for
 from .engine import Engine
+from .patience import Patience
 from .run import CallRecord, current_run, current_session
-from .token_source import Prompt, Seat, TokenSource
+from .token_source import Prompt, Seat, TokenSource, token_source_for
 
 FORMAT = 1
 """Raised when the same content would be asked differently: old entries are not found any more."""
@@ -48,6 +49,17 @@ class Stored:
     record: CallRecord
 
 
+def calls_to(engine: Engine) -> TokenCalls | None:
+    """Calls to an engine's model, where it can be asked a token or a line at a time; None where it cannot.
+
+    Raises:
+        InfrastructureError: Its server is away for longer than `retry_s`.
+    """
+    backend = engine.backend
+    source = _patience(engine).call(lambda: token_source_for(backend), backend.spec.options.retry_s)
+    return None if source is None else TokenCalls(engine, source)
+
+
 class TokenCalls:
     """Calls to one token source.
 
@@ -59,6 +71,11 @@ class TokenCalls:
     def __init__(self, engine: Engine, source: TokenSource) -> None:
         self.engine = engine
         self.source = source
+
+    def render(self, messages: Sequence[Mapping[str, str]]) -> Prompt:
+        """Messages as a prompt; see `TokenSource.render`. An outage is waited for as in every call."""
+        retry_s = self.engine.backend.spec.options.retry_s
+        return _patience(self.engine).call(lambda: self.source.render(messages), retry_s)
 
     def ask(
         self,
@@ -87,7 +104,7 @@ class TokenCalls:
         session, run = current_session(), current_run()
         backend = self.engine.backend
         spec = backend.spec
-        patience = queue_for(f"{spec.endpoint}|tokens", 1, False).patience
+        patience = _patience(self.engine)
         digest = patience.call(backend.digest, spec.options.retry_s)
         key = _key(digest, self.source.mode, what)
 
@@ -126,6 +143,10 @@ class TokenCalls:
         for listener in session.on_call:
             listener(record)
         return Stored(stored.content["content"], record)
+
+
+def _patience(engine: Engine) -> Patience:
+    return queue_for(f"{engine.backend.spec.endpoint}|tokens", 1, False).patience
 
 
 def _key(digest: str, mode: str, what: dict[str, Any]) -> str:

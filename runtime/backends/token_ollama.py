@@ -41,7 +41,7 @@ def ollama_tokens(backend: OllamaBackend) -> OllamaTokens:
         InfrastructureError: The server is away.
         UnknownModel: It does not have the model.
     """
-    key = (f"{backend.url}|{backend.spec.context}", backend.digest())
+    key = (backend.spec.model_dump_json(), backend.digest())
     with _lock:
         found = _known.get(key)
     if found is None:
