@@ -49,7 +49,7 @@ class OptimizerContract:
 
     gives_evidence: bool = True
     takes_valset: bool = True
-    calls: int = 120
+    calls: int = 240
 
     def optimizer(self, terms: Terms) -> Any:
         """A fresh optimizer; to be overridden."""

@@ -80,7 +80,7 @@ class ErrorProcess:
         Raises:
             UsageError: A refinement of nothing, or of a class that the process does not know.
         """
-        chance, keep, which = (_uniform(task_id, replicate, seed, stage, part) for part in range(3))
+        chance, keep, which = (uniform(task_id, replicate, seed, stage, part) for part in range(3))
         if stage == "generate":
             return PASSED if chance < self.task_rate(task_id) else self._draw(which)
         if previous == PASSED:
@@ -109,7 +109,7 @@ class ErrorProcess:
         for iteration in range(1, iterations + 1):
             if stop and classes[-1] == PASSED:
                 break
-            call_seed = int(_uniform(seed, iteration) * 2**32)
+            call_seed = int(uniform(seed, iteration) * 2**32)
             classes.append(self.next_class(task_id, replicate, call_seed, "refine", classes[-1]))
         return classes
 
@@ -122,7 +122,7 @@ class ErrorProcess:
 
             scale = 1 / self.correlation - 1
             quantile = beta.ppf(
-                _uniform("difficulty", task_id), self.pass_rate * scale, (1 - self.pass_rate) * scale
+                uniform("difficulty", task_id), self.pass_rate * scale, (1 - self.pass_rate) * scale
             )
             self._difficulties[task_id] = float(quantile)
         return self._difficulties[task_id]
@@ -214,7 +214,7 @@ def simulated_model(
     return ScriptedModel(simulated_coder(process, tasks), name=name, **settings)
 
 
-def _uniform(*parts: object) -> float:
+def uniform(*parts: object) -> float:
     """A number in [0, 1) that depends on the parts alone, on every machine and in every process."""
     digest = hashlib.sha256("\x1f".join(map(repr, parts)).encode()).digest()
     return int.from_bytes(digest[:7], "big") / 2**56
