@@ -12,7 +12,7 @@ from rich.markup import escape
 from ..errors import UsageError
 from ..evals.samples import write_samples
 from ..evals.scoring import Scores, score
-from ..optimizers.artifact import load
+from ..optimizers.artifact import load, model_notes
 from ..runtime.endpoint_queue import swaps
 from ..runtime.execution import Limits
 from ..runtime.task import Task
@@ -27,6 +27,7 @@ from .common import (
     TasksArgument,
     check_models,
     command_session,
+    err,
     out,
     print_json,
     read_tasks,
@@ -130,7 +131,10 @@ def run(
     """Load an exported program and score it on tasks, or solve one request with it."""
     if (tasks is None) == (task is None):
         raise UsageError("give either --tasks TASKS or --task 'what to write'")
-    program = load(folder)
+    program = load(folder, check_models=False)
+    check_models(program)
+    for note in model_notes(folder, program):
+        err.print(escape(f"note: {note}"), style="yellow", soft_wrap=True)
     if task is not None:
         solve_and_show(program, from_words(task, "", []), store, seed, as_json)
         return
