@@ -123,7 +123,7 @@ def compare_methods(
             concurrency=concurrency,
             models=pool,
             resampling=resampling_by_model(pool, max_tokens=max_tokens),
-            watch=_progress,
+            watch=search_progress,
         )
         paid = session.meter.paid
     written = write_comparison(found, to)
@@ -165,7 +165,7 @@ def _benchmarks(names: list[str], data: Path | None, limit: int | None) -> dict[
 
 
 @contextmanager
-def _progress(title: str) -> Generator[Callable[[Any], None], None, None]:
+def search_progress(title: str) -> Generator[Callable[[Any], None], None, None]:
     """Shows how far a search or a scoring is; a line now and then where there is no terminal."""
     columns = (
         TextColumn("{task.description}"),

@@ -32,6 +32,7 @@ COMMANDS = {
     "score": ("score_command", "score_samples"),
     "power": ("power_command", "show_power"),
     "compare": ("compare_command", "compare_methods"),
+    "neat": ("neat_command", "neat"),
     "report": ("report_command", "report"),
     "models": ("models_command", "models"),
     "store": ("store_command", "store"),

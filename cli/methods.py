@@ -74,7 +74,7 @@ def named_methods(
             named_program("resample", models[0], max_tokens=max_tokens), "resampling"
         ),
         "optuna": lambda: Method(
-            lambda t: OptunaTuner(replicates=replicates, **_of(t)), tuned, "simple loop"
+            lambda t: OptunaTuner(replicates=replicates, folds=0, **_of(t)), tuned, "simple loop"
         ),
         "neat-paper": lambda: Method(lambda t: NeatSearch("paper", **evolved, **_of(t)), kind="topology"),
         "neat-wide": lambda: Method(lambda t: NeatSearch("wide", **evolved, **_of(t)), kind="topology"),
