@@ -154,7 +154,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _first_problem(error: ValidationError) -> str:
     """Pydantic's first complaint in one line, with the count of the others."""
-    first = error.errors(include_url=False)[0]
+    found = error.errors(include_url=False)
+    first = found[0]
+    unknown = next((str(e["loc"][0]) for e in found if e["type"] == "extra_forbidden"), "")
+    if first["type"] == "missing" and unknown:  # a typo is both
+        return f"field {str(first['loc'][0])!r}: is missing, and {unknown!r} is unknown"
     field = "".join(f"[{part}]" if isinstance(part, int) else part for part in first["loc"])
     message = {
         "missing": "is missing",
