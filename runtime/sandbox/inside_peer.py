@@ -179,7 +179,7 @@ class Peer:
 
     def _answer_to(self, call: _Planned) -> dict[str, Any]:
         """The reply to a call that was planned; where none is on its way, the next ones are asked for."""
-        requests = [] if self._asked else self._take_planned()
+        requests = [] if self._asked else self._take_planned(0)
         if self._asked.popleft() != call:
             self._stray()
         return self._exchange(*requests)
@@ -193,13 +193,23 @@ class Peer:
         """Whether calls were planned that the tests did not make."""
         return bool(self._asked or self._planned)
 
-    def _take_planned(self) -> list[dict[str, Any]]:
-        """Requests for the next planned calls, no more than surely fit the way there."""
+    def _take_planned(self, behind: int) -> list[dict[str, Any]]:
+        """Requests for the next planned calls.
+
+        The first frame of a write may be of any size: it is read before it is answered. What follows must fit the way
+        there unread, or both sides could wait for each other to read.
+
+        Args:
+            behind: Frames that the same write begins with.
+        """
         requests: list[dict[str, Any]] = []
         room = AHEAD_BYTES
-        while self._planned and (room > 0 or not requests):
+        while self._planned:
+            if behind or requests:
+                room -= self._planned[0].size
+            if room < 0:
+                break
             call = self._planned.popleft()
-            room -= call.size
             self._asked.append(call)
             requests.append({"op": "call", "f": call.function, "a": call.a, "k": call.k, "ahead": True})
         return requests
@@ -234,7 +244,7 @@ class Peer:
             arguments, keywords = self.encode(tuple(a)), {n: self.encode((v,))[0] for n, v in k.items()}
             self._planned.append(_Planned(ENTRY, arguments, keywords))
         load = {"op": "load", "names": wanted, **fields}
-        return self._named(self._exchange(load, *self._take_planned())["ok"], wanted)
+        return self._named(self._exchange(load, *self._take_planned(1))["ok"], wanted)
 
     def _named(self, found: Any, wanted: list[str]) -> dict[str, Any]:
         if not isinstance(found, dict):

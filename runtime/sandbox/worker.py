@@ -141,7 +141,11 @@ class Worker:
             mine = None
         if mine is None:
             mine = self._make_next("wait", limits)
-        self._waiting = self._make_next("go", limits)
+        try:
+            self._waiting = self._make_next("go", limits)
+        except BaseException:
+            mine.close()
+            raise
         return mine
 
     def _make_next(self, what: str, limits: Limits) -> _Waiting:
