@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -141,7 +142,7 @@ def print_json(data: dict[str, Any]) -> None:
 
 def resume_hint(argv: Sequence[str]) -> str:
     """What to say after Ctrl-C or an outage."""
-    command = " ".join(["greenloop", *argv])
+    command = shlex.join(["greenloop", *argv])
     return f"what was paid for is stored; to go on, run again: {command}"
 
 
