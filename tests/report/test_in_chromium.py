@@ -7,9 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import greenloop as gl
 import pytest
+from greenloop.cli.experiment_command import write_result
+from greenloop.evals.experiments import run_experiment
 from greenloop.evals.report import Written, build_report, write
 from greenloop.evals.scoring import Scores
+from greenloop.testing.simulated_model import paper_process
+from greenloop.testing.simulated_model import simulated_model as model_of
 
 SIZES = {"desktop": (1280, 2600), "phone": (390, 3200)}
 TAB, ENTER = ("Tab", 9), ("Enter", 13, "\r")
@@ -109,6 +114,58 @@ def test_a_linked_page_reads_as_well(browser: Any, written: Written, tmp_path: P
     assert browser.value(CONTRASTS) == []
     browser.picture(tmp_path / "artifacts" / "page-phone-dark.png")
     assert browser.complaints() == []
+
+
+@pytest.fixture(scope="module")
+def of_an_experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `greenloop experiment early-stopping --out FOLDER` writes."""
+    tasks = [
+        gl.Task(
+            task_id=f"t{i}",
+            prompt=f"Write f(x) that adds {i} to x, number {i}.",
+            entry_point="f",
+            visible_tests=[f"assert f(0) == {i}"],
+            hidden_tests=[f"assert f(1) == {i + 1}"],
+            reference=f"def f(x):\n    return x + {i}",
+        )
+        for i in range(5)
+    ]
+    models = [model_of(paper_process(), tasks)]
+    with gl.session():
+        result = run_experiment("early-stopping", tasks=tasks, models=models, replicates=2, max_iterations=2)
+    folder = tmp_path_factory.mktemp("experiment") / "out"
+    assert "early-stopping-report.html" in write_result(result, folder)
+    assert {path.suffix for path in folder.iterdir() if path.is_file()} >= {".md", ".json", ".html"}
+    return folder / "early-stopping-report.html"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_an_experiments_report_reads_as_well(
+    browser: Any, of_an_experiment: Path, tmp_path: Path, size: str, dark: bool
+) -> None:
+    width, height = SIZES[size]
+    browser.open(of_an_experiment, width=width, height=height, dark=dark)
+    charts = (
+        "Array.from(document.querySelectorAll('.chart')).map(c => c.querySelectorAll('.main-svg').length)"
+    )
+    assert len(_until(lambda: browser.value(charts), all)) >= 1
+    assert browser.value("document.documentElement.scrollWidth <= innerWidth")
+    assert browser.value(CONTRASTS) == []
+    text = browser.value("document.body.textContent")
+    for words in (
+        "early stopping",
+        "SIMULATED",
+        "scoring limits",
+        "stop rule",
+        "quantisation",
+        "session seeds",
+    ):
+        assert words.lower() in text.lower(), words
+    assert browser.value("document.querySelectorAll('#tasks details').length") > 0
+    browser.picture(tmp_path / "artifacts" / f"experiment-{size}-{'dark' if dark else 'light'}.png")
+    assert browser.complaints() == []
+    assert [url for url in browser.requests() if not url.startswith(("file:", "data:"))] == []
 
 
 def _until(ask: Callable[[], Any], holds: Callable[[Any], bool], within_s: float = 20) -> Any:
