@@ -10,17 +10,34 @@ import typer
 from rich.markup import escape
 
 from ..errors import StoreError, UsageError
+from ..runtime.store import Store, maintenance, open_store
 from ..runtime.store import export as exporting
-from ..runtime.store import maintenance, open_store
+from ..runtime.store.connection import in_memory, parse_url, shown
 from .common import JsonOption, StoreOption, out, print_json, store_url
 
 store = typer.Typer(help="What is in the store: stats, check, prune, export.", no_args_is_help=False)
 
 
+def existing_store(url: str | None) -> Store:
+    """The store that is there.
+
+    Raises:
+        UsageError: There is none: looking into a mistyped one must not make it.
+    """
+    parsed = parse_url(store_url(url))
+    if (
+        not in_memory(parsed)
+        and parsed.get_backend_name() == "sqlite"
+        and not Path(str(parsed.database)).exists()
+    ):
+        raise UsageError(f"there is no store at {shown(parsed)}: name another with --store")
+    return open_store(store_url(url))
+
+
 @store.command("stats")
 def show_stats(url: StoreOption = None, as_json: JsonOption = False) -> None:
     """How many answers, executions, runs and attempts there are, by model."""
-    with open_store(store_url(url)) as opened:
+    with existing_store(url) as opened:
         found = maintenance.stats(opened)
     if as_json:
         print_json(asdict(found))
@@ -36,7 +53,7 @@ def show_stats(url: StoreOption = None, as_json: JsonOption = False) -> None:
 @store.command("check")
 def check_integrity(url: StoreOption = None, as_json: JsonOption = False) -> None:
     """Whether the store is whole; exit code 3 where it is not."""
-    with open_store(store_url(url)) as opened:
+    with existing_store(url) as opened:
         problems = maintenance.check(opened)
     if as_json:
         print_json({"problems": problems})
@@ -67,7 +84,7 @@ def prune_rows(
         raise UsageError("say what to take out: --model, --older-than-days (with --executions) or --program")
     if not yes and not typer.confirm("what is pruned has to be paid for again; go on?", err=True):
         raise UsageError("nothing was pruned")
-    with open_store(store_url(url)) as opened:
+    with existing_store(url) as opened:
         gone = maintenance.prune(
             opened, label=model, older_than_days=older_than_days, executions=executions, program=program
         )
@@ -89,7 +106,7 @@ def export_attempts(
     """Write every attempt of the ledger to a file."""
     if form not in ("jsonl", "parquet", "chat"):
         raise UsageError(f"--format must be jsonl, parquet or chat, not {form!r}")
-    with open_store(store_url(url)) as opened:
+    with existing_store(url) as opened:
         count = exporting.write(opened, path, cast("Any", form))
     if as_json:
         print_json({"rows": count, "path": str(path)})
