@@ -116,8 +116,9 @@ def confirm_searches(
             known = locked.scores.get(name)
             locked.scores[name] = found if known is None else _together(known, found)
         locked.rates[name] = rates
-    if resampler is not None:
-        for name, scores in locked.scores.items():
+    drawn = {s.method for s in searches if s.kind == "resampling"}
+    for name, scores in locked.scores.items():
+        if resampler is not None and name not in drawn:
             locked.yardsticks[name] = _yardstick(locked, scores, resampler, how)
     return locked
 
@@ -148,7 +149,11 @@ def families(
 
 
 def _contrast(part: Locked, name: str, other: str, how: Conditions, seed: int) -> Contrast | None:
-    if name not in part.scores or (other and other not in part.scores) or (not other and not part.yardsticks):
+    if (
+        name not in part.scores
+        or (other and other not in part.scores)
+        or (not other and name not in part.yardsticks)
+    ):
         return None
     mine = part.scores[name].by_task()
     at, note = "", ""

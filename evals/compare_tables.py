@@ -29,8 +29,7 @@ def searches_table(searches: Sequence[Search], parts: Sequence[Locked], budget: 
                 _percent(s.fresh_score),
                 *(_percent(rate) for rate in confirmed),
                 s.evidence.trials if s.evidence else None,
-                s.paid.calls,
-                s.paid.tokens,
+                *((None, None) if s.program is None and not s.paid.calls else (s.paid.calls, s.paid.tokens)),
             )
         )
     limits = ", ".join(f"{value:,} {name}" for name, value in budget.model_dump(exclude_none=True).items())

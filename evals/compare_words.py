@@ -54,10 +54,11 @@ def topology(
     names = {"humaneval": "HumanEval", "mbpp": "MBPP"}
     wanted = " and ".join(names.get(name, name) for name in required)
     if missing := [name for name in required if name not in benchmarks]:
+        was = "were" if len(missing) > 1 else "was"
         lacking = " and ".join(names.get(name, name) for name in missing)
         return Topology(
             None,
-            f"Whether topology helps cannot be said: that takes locked tasks of {wanted}, and {lacking} was not run.",
+            f"Whether topology helps cannot be said: that takes locked tasks of {wanted}, and {lacking} {was} not run.",
         )
     if simulated:
         return Topology(None, "Whether topology helps cannot be said: a simulated model had a part in this.")
