@@ -12,17 +12,18 @@ SHARE = 15
 """Niceness of a session: about a fifteenth of a processor that a two-thread decoder wants for itself."""
 
 
-def processor_wait_s(child: int, proc_fd: int) -> float:
-    """Seconds for which a child was ready to run but had no processor; 0 where it cannot be told.
+def processor_times_s(child: int, proc_fd: int) -> tuple[float, float] | None:
+    """Seconds for which a child had a processor, and for which it was ready but had none; None where unknown.
 
     Args:
         child: Its process id, as this process knows it.
         proc_fd: The /proc of the outermost namespace, opened before it went out of sight.
     """
     try:
-        return int(_read(proc_fd, f"{_outer(child, proc_fd)}/schedstat").split()[1]) / 1e9
-    except (OSError, IndexError, ValueError):
-        return 0.0
+        ran, waited = _read(proc_fd, f"{_outer(child, proc_fd)}/schedstat").split()[:2]
+        return int(ran) / 1e9, int(waited) / 1e9
+    except (OSError, ValueError):
+        return None
 
 
 def make_idle(child: int, proc_fd: int) -> bool:

@@ -21,12 +21,13 @@ from typing import Any
 from . import inside_candidate
 from . import inside_kernel as kernel
 from .inside_box import Box
-from .inside_priority import make_idle, processor_wait_s
+from .inside_priority import make_idle, processor_times_s
 from .inside_streams import add_leavers, open_streams
 
 TICK_S = 0.1
 IDLE_AFTER_S = 0.1
-"""Seconds after which a child falls to idle priority: short programs are not delayed, a looping one starves nobody."""
+"""Seconds of a processor after which a child falls to idle priority: a short program is not delayed, not even on a
+busy machine; a looping one starves nobody."""
 MOST_PATIENCE, LEAST_PATIENCE_S = 4.0, 15.0
 """A candidate that gets no processor waits this many times its wall limit, at least these seconds."""
 GATE = 4
@@ -236,10 +237,12 @@ class Server:
     def _watch(self) -> None:
         now = time.monotonic()
         if not self.demoted and now - self.started >= IDLE_AFTER_S:
-            self.demoted = make_idle(self.child, self.config["proc_fd"])
+            times = processor_times_s(self.child, self.config["proc_fd"])
+            if times is None or times[0] >= IDLE_AFTER_S:
+                self.demoted = make_idle(self.child, self.config["proc_fd"])
         if self.wall_s and now >= self.deadline:
-            waited = processor_wait_s(self.child, self.config["proc_fd"])
-            missing = self.wall_s - (now - self.started - waited)
+            times = processor_times_s(self.child, self.config["proc_fd"])
+            missing = self.wall_s - (now - self.started - (times[1] if times is not None else 0))
             patience = max(self.wall_s * MOST_PATIENCE, LEAST_PATIENCE_S)
             if missing > 0.01 and now - self.started < patience:
                 self.deadline = now + max(TICK_S, missing)

@@ -85,8 +85,8 @@ def test_asyncio_goes_on_meanwhile() -> None:
 
 
 @LINUX
-def test_nothing_is_left_after_close() -> None:
-    folders = set(Path(tempfile.gettempdir()).glob("greenloop-*"))
+def test_nothing_is_left_after_close(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     descriptors = len(os.listdir("/proc/self/fd"))
     threads = threading.active_count()
     sandbox = Sandbox(workers=2)
@@ -94,12 +94,13 @@ def test_nothing_is_left_after_close() -> None:
     asyncio.run(sandbox.arun(GOOD, TESTS))
     pids = [p for w in sandbox._pool._idle for p in [w.pid, *children(w.pid)]]
     assert len(pids) >= 3
+    assert list(tmp_path.glob("greenloop-*"))
     sandbox.close()
     sandbox.close()
     assert gone(pids)
     assert len(os.listdir("/proc/self/fd")) <= descriptors
     assert threading.active_count() <= threads
-    assert set(Path(tempfile.gettempdir()).glob("greenloop-*")) <= folders
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_closed_sandbox_says_so() -> None:
@@ -216,7 +217,10 @@ def test_an_interpreter_that_is_none_is_refused() -> None:
 
 @LINUX
 def test_a_candidate_that_goes_on_falls_to_idle_priority() -> None:
-    code = "import os, time\ndef f(s):\n    time.sleep(s)\n    return os.sched_getscheduler(0)\n"
-    tests = [f"assert f(0) == {os.SCHED_OTHER}", f"assert f(1) == {os.SCHED_IDLE}"]
+    code = (
+        "import os, time\ndef f(wait, work):\n    time.sleep(wait)\n    end = time.process_time() + work\n"
+        "    while time.process_time() < end: pass\n    return os.sched_getscheduler(0)\n"
+    )
+    tests = [f"assert f(0.5, 0) == {os.SCHED_OTHER}", f"assert f(0, 0.3) == {os.SCHED_IDLE}"]
     with Sandbox(workers=1) as sandbox:
         assert sandbox.run(Candidate(code, "f"), tests).passed

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from greenloop.runtime.sandbox import Sandbox
@@ -11,7 +13,10 @@ from greenloop.testing.sandbox_soak import footprint, soak
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_a_soak_leaves_nothing_behind_and_breaks_nothing() -> None:
+def test_a_soak_leaves_nothing_behind_and_breaks_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = footprint(0)
     with Sandbox(workers=2) as sandbox:
         found = soak(sandbox, 300)
@@ -24,4 +29,4 @@ def test_a_soak_leaves_nothing_behind_and_breaks_nothing() -> None:
     assert max(f.descriptors for f in busy) <= before.descriptors + 20
     assert (after.processes, after.descriptors) == (before.processes, before.descriptors)
     assert after.threads <= before.threads
-    assert [name for name in found.files if name.startswith("greenloop-")] == []
+    assert list(tmp_path.iterdir()) == []
