@@ -11,7 +11,7 @@ from dataclasses import replace
 from statistics import mean, stdev
 
 from greenloop.evals.statistics import wilson
-from greenloop.testing.simulated_model import paper_process
+from greenloop.testing.error_process import paper_process
 from greenloop.testing.simulated_search import (
     by_processes,
     by_rate,

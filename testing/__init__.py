@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .backend_contract import BackendContract
     from .chat_server import ChatServer
+    from .error_process import ErrorProcess, paper_process, simulated_model
     from .fake_model import ScriptedModel
     from .ollama_server import OllamaServer
     from .optimizer_contract import OptimizerContract
@@ -15,19 +16,25 @@ if TYPE_CHECKING:
 __all__ = [
     "BackendContract",
     "ChatServer",
+    "ErrorProcess",
     "OllamaServer",
     "OptimizerContract",
     "ScriptedModel",
     "TokenModel",
+    "paper_process",
+    "simulated_model",
 ]
 
 _HOMES = {
     "BackendContract": "backend_contract",
     "ChatServer": "chat_server",
+    "ErrorProcess": "error_process",
     "OllamaServer": "ollama_server",
     "OptimizerContract": "optimizer_contract",
     "ScriptedModel": "fake_model",
     "TokenModel": "token_model",
+    "paper_process": "error_process",
+    "simulated_model": "error_process",
 }
 
 

@@ -23,7 +23,7 @@ from ..optimizers.neat.spaces import WideSpace
 from ..runtime.attempt import Trajectory
 from ..runtime.budget import Usage
 from ..runtime.task import Task
-from .simulated_model import PASSED, ErrorProcess, uniform
+from .error_process import PASSED, ErrorProcess, uniform
 
 _FRESH = 1000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import greenloop as gl
 import pytest
 from greenloop.testing import ScriptedModel
-from greenloop.testing.simulated_model import ErrorProcess, simulated_model
+from greenloop.testing.error_process import ErrorProcess, simulated_model
 
 PROCESS = ErrorProcess(
     pass_rate=0.4,

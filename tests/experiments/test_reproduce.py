@@ -50,7 +50,7 @@ def cells(result, title: str, row: str) -> dict:
 
 
 def test_ours_stand_beside_theirs_and_what_was_not_run_is_empty(stub_tasks, process) -> None:
-    from greenloop.testing.simulated_model import simulated_model
+    from greenloop.testing.error_process import simulated_model
 
     players = {
         role: simulated_model(process, stub_tasks, name=name)

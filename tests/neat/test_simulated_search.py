@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import mean
 
 import pytest
-from greenloop.testing.simulated_model import paper_process
+from greenloop.testing.error_process import paper_process
 from greenloop.testing.simulated_search import (
     by_processes,
     by_rate,

@@ -13,8 +13,7 @@ from greenloop.cli.experiment_command import write_result
 from greenloop.evals.experiments import run_experiment
 from greenloop.evals.report import Written, build_report, write
 from greenloop.evals.scoring import Scores
-from greenloop.testing.simulated_model import paper_process
-from greenloop.testing.simulated_model import simulated_model as model_of
+from greenloop.testing import paper_process, simulated_model
 
 SIZES = {"desktop": (1280, 2600), "phone": (390, 3200)}
 TAB, ENTER = ("Tab", 9), ("Enter", 13, "\r")
@@ -130,7 +129,7 @@ def of_an_experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         for i in range(5)
     ]
-    models = [model_of(paper_process(), tasks)]
+    models = [simulated_model(paper_process(), tasks)]
     with gl.session():
         result = run_experiment("early-stopping", tasks=tasks, models=models, replicates=2, max_iterations=2)
     folder = tmp_path_factory.mktemp("experiment") / "out"

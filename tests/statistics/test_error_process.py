@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from greenloop.errors import UsageError
 from greenloop.evals.transitions import error_class, error_ledger
-from greenloop.testing.faulty_code import code_of_class
-from greenloop.testing.simulated_model import (
+from greenloop.testing.error_process import (
     ErrorProcess,
     paper_process,
     simulated_coder,
     simulated_model,
 )
+from greenloop.testing.faulty_code import code_of_class
 
 SIMPLE = ErrorProcess(
     pass_rate=0.4,
