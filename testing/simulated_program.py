@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,10 +24,13 @@ from ..runtime.execution import Candidate, Execution
 from ..runtime.problem import Problem
 from ..runtime.run import CallRecord, Run, current_run
 from ..runtime.task import Task
+from .fake_model import ScriptedModel
 
 PASSED = "simulated: passed"
 TOKENS_IN, TOKENS_OUT = 150, 100
 SIMULATED = "simulated/models"
+_POPULATION = 100_000
+_TASK = re.compile(r"Simulated task (\d+)\.")
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,10 @@ class SimulatedWorld:
             {f"task{i}": ease() for i in range(tasks)},
             tuple(ease() for _ in range(population)),
         )
+
+    def ease(self, number: int) -> tuple[float, float]:
+        """Eases of a task by its number."""
+        return self.population[number - _POPULATION] if number >= _POPULATION else self.eases[f"task{number}"]
 
     def write_chance(self, model: str, temperature: float, ease: float) -> float:
         """Chance that fresh code passes."""
@@ -190,6 +198,35 @@ class _Shared:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
         return self
+
+
+def scripted(world: SimulatedWorld, model: str) -> ScriptedModel:
+    """A model of the world as a `dspy.LM`, for programs of any structure: it writes, or mends code that it is shown.
+
+    Tasks beyond the study's are those of the population: see `population_tasks`.
+    """
+
+    def answer(messages: list[dict[str, str]], seed: int, sampling: dict[str, Any]) -> str:
+        text = "\n".join(message["content"] for message in messages)
+        number = int(_TASK.findall(text)[-1])
+        write, mend = world.ease(number)
+        temperature = float(sampling.get("temperature") or 0.0)
+        mending = "simulated: failed" in text
+        chance = (
+            world.mend_chance(model, temperature, mend)
+            if mending
+            else world.write_chance(model, temperature, write)
+        )
+        draw = hashlib.blake2b(f"{model}|{temperature!r}|{seed}|{number}|{mending}".encode(), digest_size=8)
+        passed = int.from_bytes(draw.digest()[:7], "big") / 2**56 < chance
+        return f"```python\n# simulated: {'passed' if passed else 'failed'}\ndef f():\n    return {seed}\n```"
+
+    return ScriptedModel(answer, name=model)
+
+
+def population_tasks(world: SimulatedWorld) -> list[Task]:
+    """The tasks that the truth is about."""
+    return [_task(_POPULATION + i) for i in range(len(world.population))]
 
 
 class SimulatedSandbox:

@@ -22,7 +22,8 @@ from greenloop.testing import ChatServer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(900)]
 
-TRIALS, CONCURRENCY = 10, 2
+TRIALS, CONCURRENCY = 16, 2
+PAUSE_S = [0.5]
 
 
 def slow_and_unsure(body: dict[str, Any]) -> list[str | float]:
@@ -30,7 +31,7 @@ def slow_and_unsure(body: dict[str, Any]) -> list[str | float]:
     right = (int(body.get("seed") or 0) + int(10 * (body.get("temperature") or 0))) % 3 == 0
     text = "\n".join(message["content"] for message in body["messages"])
     value = re.findall(r"adds (\d+)", text)[0]
-    return [0.1, f"```python\ndef f(x):\n    return x + {value if right else 999}\n```"]
+    return [PAUSE_S[0], f"```python\ndef f(x):\n    return x + {value if right else 999}\n```"]
 
 
 def write_tasks(path: Path) -> None:
@@ -78,19 +79,26 @@ def test_two_workers_one_killed_twice(postgres_url: str, tmp_path: Path) -> None
                 out, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
             )
 
-        steady, killed = worker(1), 0
-        victim = worker(2)
-        while killed < 2:
+        def wait_for(running: int, failed: int, alive: subprocess.Popen[str]) -> None:
             deadline = time.monotonic() + 300
-            # the dead one's trial is taken over, and both are in the middle of one
-            while trials(postgres_url, "FAIL") < killed or trials(postgres_url, "RUNNING") < 2:
-                assert steady.poll() is None, steady.communicate()
+            while trials(postgres_url, "RUNNING") < running or trials(postgres_url, "FAIL") < failed:
+                assert alive.poll() is None, alive.communicate()
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-            os.kill(victim.pid, signal.SIGKILL)
-            victim.wait()
-            killed += 1
-            victim = worker(2)
+
+        def kill(process: subprocess.Popen[str]) -> None:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+
+        victim = worker(2)
+        wait_for(1, 0, victim)
+        kill(victim)
+        steady, victim = worker(1), worker(2)
+        wait_for(2, 1, victim)  # the dead one's trial is taken over, and both are in the middle of one
+        kill(victim)
+        wait_for(1, 2, steady)
+        PAUSE_S[0] = 0.02
+        victim = worker(2)
         results = []
         for process in (steady, victim):
             out, errors = process.communicate(timeout=240)
