@@ -22,6 +22,9 @@ _MOST_SAMPLES = 12
 Scorer = Callable[[dspy.Module, Sequence[Task], str], Scores]
 """(program, tasks, what it is) → scores, in the session in force and under its budget."""
 
+Coster = Callable[[Scores], float]
+"""scores → their as-if compute."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -68,12 +71,13 @@ def confirm(
     replicates: int,
     score: Scorer,
     seed: int,
+    cost: Coster | None = None,
 ) -> Confirmation:
     """Score the chosen program once on the locked tasks, beside the defaults, the strongest single model, and
     resampling with that model at equal compute.
 
-    The strongest single model is picked on the train tasks. Resampling gets as many samples as its tokens on the
-    locked tasks need to reach the chosen program's: read off its cost, never off its score.
+    The strongest single model is picked on the train tasks. Resampling gets as many samples as its compute on the
+    locked tasks needs to reach the chosen program's: read off its cost, never off its score.
 
     Args:
         chosen: The program that was chosen.
@@ -83,10 +87,11 @@ def confirm(
         replicates: Runs of each task.
         score: How to score.
         seed: Seed of the permutations and the bootstrap.
+        cost: As-if compute of scores, parameters × tokens where models differ; tokens without it.
     """
     if not locked:
         return Confirmation("not confirmed: there were no validation tasks", None, (), None)
-    measured = measure(chosen, default, trainset=trainset, locked=locked, score=score)
+    measured = measure(chosen, default, trainset=trainset, locked=locked, score=score, cost=cost)
     return judge([measured], tasks=len(locked), replicates=replicates, seed=seed)
 
 
@@ -97,6 +102,7 @@ def measure(
     trainset: Sequence[Task],
     locked: Sequence[Task],
     score: Scorer,
+    cost: Coster | None = None,
 ) -> Measured:
     """Score the chosen program and its baselines on tasks that its selection did not see; see `confirm`."""
     try:
@@ -109,7 +115,7 @@ def measure(
         rows[DEFAULTS] = mine if default is None else score(default, locked, "defaults")
         model = _strongest(chosen, trainset, score)
         rows[SINGLE] = score(single_shot(chosen, model), locked, "single model")
-        samples, rows[RESAMPLING] = _equal_compute(chosen, model, mine, locked, score)
+        samples, rows[RESAMPLING] = _equal_compute(chosen, model, mine, locked, score, cost or _tokens)
     except BudgetExhausted:
         note = "; the budget ended before all baselines were scored"
     return Measured(mine, rows, samples, note, default is None)
@@ -190,16 +196,16 @@ def _strongest(program: dspy.Module, trainset: Sequence[Task], score: Scorer) ->
 
 
 def _equal_compute(
-    chosen: dspy.Module, model: Any, mine: Scores, locked: Sequence[Task], score: Scorer
+    chosen: dspy.Module, model: Any, mine: Scores, locked: Sequence[Task], score: Scorer, cost: Coster
 ) -> tuple[int, Scores]:
-    """Resampling with the fewest samples whose tokens reach the chosen program's.
+    """Resampling with the fewest samples whose compute reaches the chosen program's.
 
     More samples share the calls of fewer, so trying one number after the other costs as much as the last.
     """
-    wanted = mine.usage().tokens
+    wanted = cost(mine)
     for samples in range(1, _MOST_SAMPLES):
         scores = score(resampling(chosen, model, samples), locked, f"resampling {samples}")
-        if scores.usage().tokens >= wanted:
+        if cost(scores) >= wanted:
             return samples, scores
     return _MOST_SAMPLES, score(
         resampling(chosen, model, _MOST_SAMPLES), locked, f"resampling {_MOST_SAMPLES}"
@@ -210,3 +216,7 @@ def _verdict(baselines: Sequence[Baseline], name: str, is_default: bool) -> str:
     words = [b.comparison.verdict.removeprefix(f"{name} is ") for b in baselines]
     said = f"{name} is " + "; ".join(words) if words else "nothing to compare with was scored"
     return f"the defaults themselves were chosen; {said}" if is_default else said
+
+
+def _tokens(scores: Scores) -> float:
+    return float(scores.usage().tokens)

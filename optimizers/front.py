@@ -65,8 +65,8 @@ def front_of(
     places = [_place(point, wanted) for point in points]
     kept = [
         point
-        for point, place in zip(points, places, strict=True)
-        if not any(dominates(other, place) for other in places)
+        for i, (point, place) in enumerate(zip(points, places, strict=True))
+        if place not in places[:i] and not any(dominates(other, place) for other in places)
     ]
     kept.sort(key=lambda point: (-point.rate, point.cost.compute))
     return Front(points=tuple(kept), objectives=wanted, unit=costing.unit)

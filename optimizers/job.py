@@ -178,6 +178,10 @@ class TuningJob:
             stop_early=stop_early,
         )
 
+    def compute_of(self, scores: Scores) -> float:
+        """As-if compute of a run on average: parameters × tokens where the models' sizes are known."""
+        return self.costing.mean(scores.items).compute
+
     def score_locked(self, program: dspy.Module, tasks: Sequence[Task], what: str) -> Scores:
         """Score a program of the confirmation."""
         return self.score(program, tasks, "confirm", what, 0, 0, replicates=self.options.replicates)

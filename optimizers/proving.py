@@ -38,6 +38,7 @@ def confirm_choice(job: TuningJob, choice: Choice, locked: Sequence[Task]) -> Co
         replicates=job.options.replicates,
         score=job.score_locked,
         seed=job.options.seed,
+        cost=job.compute_of,
     )
 
 
