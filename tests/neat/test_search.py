@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import dspy
@@ -245,3 +246,28 @@ def test_a_call_counts_once_however_twins_of_it_are_booked() -> None:
     meter.booked(call(cached=False))
     meter.booked(call(cached=True))
     assert meter.paid == Usage(1, 2, 3, 0.5)
+
+
+def test_workers_change_nothing_and_a_second_one_finds_what_the_first_has_paid_for(tmp_path) -> None:
+    def compiled(url: str, model: ScriptedModel, workers: int) -> tuple:
+        made = search(url, models=[model], generations=3, workers=workers)
+        found = made.compile(trainset=TASKS[:4], valset=TASKS[4:8])
+        return told(made), found.evidence.settings, found.evidence.paid["calls"]
+
+    alone = compiled(f"sqlite:///{tmp_path}/one.db", ScriptedModel(mending_helps, identity="same"), 1)
+    url = f"sqlite:///{tmp_path}/many.db"
+    models = [ScriptedModel(mending_helps, identity="same") for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda m: compiled(url, m, 3), models))
+    assert runs == [alone, alone]
+    keys = [(str(c.messages), c.seed, str(c.sampling)) for m in models for c in m.calls]
+    assert len(keys) == len(set(keys)) == alone[2]
+
+
+def test_an_error_in_a_worker_ends_the_search_with_it(tmp_path) -> None:
+    def broken(messages: list[dict]) -> str:
+        raise KeyboardInterrupt
+
+    made = search(f"sqlite:///{tmp_path}/n.db", models=[ScriptedModel(broken)], workers=3)
+    with pytest.raises(KeyboardInterrupt):
+        made.compile(trainset=TASKS[:4])
