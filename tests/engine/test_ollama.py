@@ -189,7 +189,7 @@ def test_pulling_fetches_the_model_and_tells_how_far_it_is(server: Any, tmp_path
         server.offer(name, embedded_model_path())
         steps = list(ollama_api.pull(name, server.url))
         (found,) = [m for m in ollama_api.list_models(server.url) if m.name == name]
-    assert found.name.endswith(name.split(":latest")[0]) or found.name == name
+    assert found.name == ollama_api.full_name(name)
     whole = max(step.total_bytes for step in steps)
     assert whole == pytest.approx(found.size_bytes, rel=0.01)
     assert max(step.done_bytes for step in steps) == whole
