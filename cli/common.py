@@ -22,9 +22,11 @@ from ..runtime.task import Task
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
-TasksArgument = Annotated[
-    str, typer.Argument(help="humaneval, mbpp, starter, or a path to a JSONL file of tasks")
-]
+TASKS_HELP = (
+    "humaneval, mbpp, mbpp-full, humaneval+, mbpp+, humaneval-et, mbpp-et, codecontests,"
+    " livecodebench@SINCE..UNTIL, starter, or a path: a JSONL file, or a folder of stubs with pytest files"
+)
+TasksArgument = Annotated[str, typer.Argument(help=TASKS_HELP)]
 ModelOption = Annotated[
     str,
     typer.Option(
@@ -32,7 +34,8 @@ ModelOption = Annotated[
     ),
 ]
 DataOption = Annotated[
-    Path | None, typer.Option("--data", help="folder that holds HumanEval.jsonl and sanitized-mbpp.json")
+    Path | None,
+    typer.Option("--data", help="folder with the published files of a set, such as HumanEval.jsonl"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object on standard output")]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="take only the first N tasks")]

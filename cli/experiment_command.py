@@ -11,6 +11,7 @@ from rich.markup import escape
 from ..errors import UsageError
 from ..evals.experiments import EXPERIMENTS, ExperimentResult, experiment_named, read_config, run_experiment
 from .common import (
+    TASKS_HELP,
     DataOption,
     JsonOption,
     LimitOption,
@@ -38,7 +39,7 @@ def experiment(
     model: ModelsOption = None,
     tasks: Annotated[
         str | None,
-        typer.Option("--tasks", help="humaneval, mbpp, starter, or a path to a JSONL file of tasks"),
+        typer.Option("--tasks", help=TASKS_HELP),
     ] = None,
     data: DataOption = None,
     limit: LimitOption = None,

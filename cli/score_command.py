@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from ..errors import UsageError
 from ..evals.samples import USUAL_K, SampleScores, judge_samples, read_samples, write_verdicts
 from .common import (
+    TASKS_HELP,
     ConcurrencyOption,
     DataOption,
     JsonOption,
@@ -29,9 +30,7 @@ def score_samples(
     samples: Annotated[
         Path, typer.Argument(help="JSONL file with task_id and completion or solution in each line")
     ],
-    tasks: Annotated[
-        str, typer.Option("--tasks", help="humaneval, mbpp, starter, or a path to a JSONL file of tasks")
-    ],
+    tasks: Annotated[str, typer.Option("--tasks", help=TASKS_HELP)],
     data: DataOption = None,
     tests: Annotated[
         str, typer.Option("--tests", help="all, or hidden (for HumanEval: its authors' tests alone)")

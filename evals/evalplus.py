@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -79,10 +80,14 @@ def _mbpp(record: PlusRecord, where: str) -> Task:
     lines = text.split("\n")
     words = "\n".join(lines[:first]).strip() if first is not None else text
     examples: list[str] = []
+    modules: set[str] = set()
     if first is not None:
         shown = "\n".join(lines[first:])
         tree = as_python(shown, where, "prompt")
         examples = [_segment(shown, node) for node in tree.body]
+        # EvalPlus' prompts show asserts with `math.isclose` and have no field for imports.
+        named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        modules = {name for name in named if name in sys.stdlib_module_names}
     defines = f"def {record.entry_point}(" in record.canonical_solution
     reference = record.canonical_solution if defines else record.prompt + record.canonical_solution
     as_python(reference, where, "canonical_solution")
@@ -92,6 +97,7 @@ def _mbpp(record: PlusRecord, where: str) -> Task:
         task_id="MBPP/" + record.task_id.partition("/")[2],
         prompt=words,
         entry_point=record.entry_point,
+        preamble="".join(f"import {name}\n" for name in sorted(modules)),
         visible_tests=examples,
         hidden_tests=_hidden(record, reference),
         reference=reference.strip() + "\n",

@@ -12,7 +12,7 @@ import io
 import json
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
@@ -115,7 +115,7 @@ def unique(tasks: Iterable[tuple[str, Any]]) -> list[Any]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Generator[IO[bytes], None, None]:
     if path.suffix == ".gz":
         with gzip.open(path) as packed:
             yield cast("IO[bytes]", packed)
