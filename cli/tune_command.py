@@ -186,7 +186,7 @@ def _line_by_line() -> Callable[[TunerProgress], None]:
     def tell(p: TunerProgress) -> None:
         if p.estimate is not None or p.phase != "pilot":
             estimated.say(p)
-        line = _where(p) if p.step else f"{_where(p)}, {p.settings}"
+        line = f"{_where(p)}, {p.settings}" if isinstance(p.settings, str) else _where(p)
         if p.scoring.done == p.scoring.total and (p.step or line not in said):
             said.add(line)
             err.print(escape(f"{line}: {_info(p)}"), soft_wrap=True)

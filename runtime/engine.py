@@ -11,6 +11,7 @@ import asyncio
 import contextvars
 import hashlib
 import json
+import math
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
@@ -20,13 +21,14 @@ from dspy.lm15 import Usage as WireUsage
 
 from ..errors import GreenloopError, ProgramError
 from .backends.base import Answer, Backend, Call
-from .backends.litellm_chat import CHARACTERS_PER_TOKEN
 from .endpoint_queue import EndpointQueue, queue_for
 from .model_spec import ModelSpec
 from .run import CallRecord, Run, Session, current_run, current_session
 
 rollout: ContextVar[int | None] = ContextVar("greenloop_rollout", default=None)
 """DSPy's `rollout_id` of the call under way: DSPy strips it before an engine sees the request."""
+
+_TEMPLATE_TOKENS = 16
 
 _threads = ThreadPoolExecutor(max_workers=64, thread_name_prefix="greenloop-async")
 
@@ -152,7 +154,7 @@ class Engine:
 
     def _ask(self, call: Call, session: Session, turns: list[bool]) -> Answer:
         spec, queue = self.backend.spec, self._queue
-        most = round(call.prompt_characters / CHARACTERS_PER_TOKEN) + call.max_tokens
+        most = _most_tokens(call)
         loaded_as = str(getattr(self.backend, "loaded_as", spec.model))
         with (
             queue.turn(loaded_as, spec.options.exclusive, spec.options.deterministic) as swaps,
@@ -245,6 +247,15 @@ def unwrap(error: BaseException) -> BaseException:
         visited.add(id(seen))
         seen = seen.__cause__ or seen.__context__
     return error
+
+
+def _most_tokens(call: Call) -> int:
+    """Most tokens that a call can cost: a bound for the prompt (tokenizers take 2.5 to 4.5 characters of English or
+    code for a token, and rarely more than 2 tokens for another character), the chat template, the whole answer."""
+    text = "".join(m["content"] for m in call.messages)
+    plain = sum(character.isascii() for character in text)
+    template = _TEMPLATE_TOKENS * (1 + len(call.messages))
+    return math.ceil(plain / 2) + 2 * (len(text) - plain) + template + call.max_tokens
 
 
 def _format(canonical: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -163,6 +163,25 @@ def test_tune_exports_a_program_that_runs(server: ChatServer, tasks: Path, tmp_p
     assert "def add_one" in solved["code"]
 
 
+def test_tune_prints_a_front_and_takes_the_cheapest_near_the_best(
+    server: ChatServer, tasks: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "best"
+    few = ("--trials", 3, "--replicates", 1, "--folds", 0)
+    done = greenloop("tune", tasks, "--model", server.name(), *few, "--pareto", "--within", 5, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "Estimate from a pilot of" in done.stderr
+    assert "confirmed on 2 locked ones" in done.stderr
+    assert "Pareto front of quality, compute, seconds" in done.stdout
+    assert "the cheapest by compute within 5 points of the best" in done.stdout
+    hopeless = greenloop(
+        "tune", tasks, "--model", server.name(), "--budget-calls", 3, "--out", tmp_path / "b"
+    )
+    assert hopeless.returncode != 0
+    assert len([line for line in hopeless.stderr.splitlines() if "confirmation need about" in line]) == 1
+    assert not (tmp_path / "b").exists()
+
+
 def test_doctor_names_sandbox_models_and_store() -> None:
     report = answer("doctor")
     assert report["tier"] in {"namespaces", "landlock", "sandbox-exec", "limits"}
