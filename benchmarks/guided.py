@@ -13,6 +13,7 @@ import argparse
 import logging
 import os
 import statistics
+import sys
 import time
 import warnings
 from collections import defaultdict
@@ -117,6 +118,7 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=160)
     given = parser.parse_args()
     tasks = gl.load_tasks("starter")
+    sys.stdout.reconfigure(line_buffering=True)
     per_token(given.rounds, given.tokens, tasks)
     if given.tasks:
         per_task(tasks[: given.tasks], given.max_tokens)

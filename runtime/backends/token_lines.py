@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextvars
 import json
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from ...errors import ModelUnavailable, ProgramError
+from ...errors import ProgramError
 from ..endpoint_queue import queue_for
 from ..token_source import Drawn, Mode, Piece, Prompt, Step, Which, text_of
 from .failures import translate
@@ -21,6 +22,8 @@ Chunks = Iterator[tuple[str, str | None]]
 """Pieces of a streamed completion with the reason why it ended, None until it did."""
 
 _threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="greenloop-lines")
+_lock = threading.Lock()
+_offers: dict[str, bool] = {}
 
 
 class LineReading:
@@ -142,6 +145,27 @@ class CompletionLines:
         queue = queue_for(spec.endpoint, self._backend.slots, self._backend.learns_slots)
         yield TextSeat(self._stream, lambda text: Prompt(text).size, lambda: queue.turn(spec.model))
 
+    def offered(self) -> bool:
+        """Whether the server completes text at all; one token is asked for."""
+        import httpx
+
+        base, key = self._address()
+        body = {"model": self._backend.spec.short_name, "prompt": "a", "max_tokens": 1}
+        limit = self._backend.spec.options.timeout_s
+        try:
+            answer = httpx.post(f"{base}/completions", json=body, headers=key, timeout=limit)
+        except httpx.HTTPError as error:
+            raise translate(error, self._backend.spec) from error
+        if answer.status_code in (404, 405, 501):
+            return False
+        if answer.is_error:
+            raise translate(
+                httpx.HTTPStatusError(answer.text[:300], request=answer.request, response=answer),
+                self._backend.spec,
+            )
+        choices: list[dict[str, Any]] = answer.json().get("choices") or [{}]
+        return "text" in choices[0]
+
     @contextmanager
     def _stream(self, prompt: str, seed: int, temperature: float, most_tokens: int) -> Generator[Chunks]:
         import httpx
@@ -161,10 +185,7 @@ class CompletionLines:
             with httpx.stream("POST", f"{base}/completions", json=body, headers=key, timeout=limit) as answer:
                 if answer.is_error:
                     answer.read()
-                    raise ModelUnavailable(
-                        f"{spec.name}: no completions at {base}/completions (HTTP {answer.status_code}):"
-                        f" {answer.text[:150]}"
-                    )
+                    raise httpx.HTTPStatusError(answer.text[:300], request=answer.request, response=answer)
                 yield (_choice(json.loads(line[6:])) for line in answer.iter_lines() if _holds_data(line))
         except httpx.HTTPError as error:
             raise translate(error, spec) from error
@@ -174,9 +195,20 @@ class CompletionLines:
         return str(connection["api_base"]), {"Authorization": f"Bearer {connection['api_key']}"}
 
 
-def completion_lines(backend: OpenAIServerBackend) -> CompletionLines:
-    """Line mode on a server of the OpenAI protocol."""
-    return CompletionLines(backend)
+def completion_lines(backend: OpenAIServerBackend) -> CompletionLines | None:
+    """Line mode on a server of the OpenAI protocol; None where it has no `/completions`, which is asked once.
+
+    Raises:
+        InfrastructureError: The server is away.
+    """
+    source = CompletionLines(backend)
+    with _lock:
+        known = _offers.get(backend.spec.api_base or "")
+    if known is None:
+        known = source.offered()
+        with _lock:
+            _offers[backend.spec.api_base or ""] = known
+    return source if known else None
 
 
 def plain_text(messages: Sequence[Mapping[str, str]]) -> Prompt:
