@@ -8,6 +8,7 @@ import pytest
 from greenloop.cli.main import main
 from greenloop.errors import UsageError
 from greenloop.optimizers.study_page import read_study, study_page, summary
+from greenloop.optimizers.trials import tried
 from greenloop.testing import ScriptedModel
 
 TASKS = [
@@ -121,3 +122,18 @@ def test_stored_calls_are_told_as_saved() -> None:
     saved = tuned.evidence.saved
     assert saved.calls > 2 * saved.paid_calls
     assert "came from the store" in str(tuned.evidence)
+
+
+def test_a_configuration_asked_for_again_is_a_fresh_draw_and_is_pooled() -> None:
+    model = ScriptedModel(obeys)
+    drafts = gl.Generate(model=model, temperature=gl.Choice([0.1, 0.4, 0.7, 0.9]))
+    made = tuner(sampler=optuna.samplers.RandomSampler(seed=3), racing=False)
+    tuned = made.compile(gl.Resample(generate=drafts, samples=1), trainset=TASKS)
+    pooled = tried(made.study, gl.space(tuned))
+    again = [one for one in pooled if len(one.trials) > 1]
+    assert again
+    assert all(len(runs) == len(one.trials) for one in again for runs in one.outcomes.values())
+    seeds = [(str(call.messages), call.sampling["temperature"], call.seed) for call in model.calls]
+    assert len(seeds) == len(set(seeds))
+    assert sum(len(one.trials) for one in pooled) == tuned.evidence.trials
+    assert tuned.evidence.saved.paid_calls >= len(TASKS) * (tuned.evidence.trials - 1)
