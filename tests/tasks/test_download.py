@@ -172,3 +172,39 @@ def test_a_folder_without_a_copy_is_told_and_nothing_is_downloaded(server, tmp_p
         fetch(server.source(), tmp_path)
     assert server.requests == []
     assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_a_set_without_a_hash_is_downloaded_whole_kept_and_not_asked_for_again(server, tmp_path):
+    import dataclasses
+
+    from greenloop.evals.published import BY_NAME, published_tasks
+
+    record = {
+        "task_id": "HumanEval/0",
+        "prompt": "def inc(n):\n    '''Add one.'''\n",
+        "entry_point": "inc",
+        "canonical_solution": "    return n + 1\n",
+        "base_input": [[1]],
+        "plus_input": [],
+    }
+    server.body = gzip.compress(json.dumps(record).encode())
+    found = dataclasses.replace(BY_NAME["humaneval+"], urls=(server.url,), at_least=1)
+    told: list[tuple[int, int | None]] = []
+    for _ in range(2):
+        tasks = published_tasks(found, None, cache_dir=tmp_path, progress=lambda *seen: told.append(seen))
+        assert [task.task_id for task in tasks] == ["HumanEval/0"]
+    assert server.requests == ["/data/Set.jsonl.gz"]
+    assert told[-1] == (len(server.body), len(server.body))
+    assert [path.name for path in (tmp_path / "humaneval+").iterdir()] == ["Set.jsonl.gz"]
+
+
+def test_a_set_that_cannot_be_had_says_what_to_do_and_leaves_nothing(server, tmp_path):
+    import dataclasses
+
+    from greenloop.evals.published import BY_NAME, published_tasks
+
+    server.status = 404
+    found = dataclasses.replace(BY_NAME["mbpp+"], urls=(server.url,))
+    with pytest.raises(UsageError, match=r"cannot download mbpp\+ from .*404.*pass --data FOLDER"):
+        published_tasks(found, None, cache_dir=tmp_path)
+    assert list((tmp_path / "mbpp+").iterdir()) == []
