@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from greenloop.errors import ModelUnavailable
 from greenloop.runtime.backends.failures import Refused
+from greenloop.runtime.backends.ollama_memory import OllamaMemory, staying
 from greenloop.runtime.endpoint_queue import EndpointQueue
 from greenloop.runtime.patience import Patience
 from greenloop.runtime.slot_learning import SlotLearner
@@ -150,3 +152,41 @@ def test_slots_are_not_learned_while_nobody_waits() -> None:
         learner.finished(tokens=10, now=float(number), saturated=False)
     assert learner.slots == 4
     assert not learner.settled
+
+
+def test_models_that_were_seen_to_push_each_other_out_are_taken_in_turns() -> None:
+    queue = EndpointQueue(1)
+    queue.keep_apart("a", "b")
+    assert in_order(queue, ["b", "c", "a", "b", "a"], exclusive=False) == ["c", "a", "a", "b", "b"]
+    assert queue.swaps == 1
+
+
+def test_a_call_that_must_be_alone_is() -> None:
+    queue = EndpointQueue(4)
+    beside: list[int] = []
+
+    def call(number: int) -> None:
+        with queue.turn("a", alone=number % 3 == 0):
+            time.sleep(0.01)
+            if number % 3 == 0:
+                beside.append(queue.in_flight)
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(call, range(12)))
+    assert beside == [1] * 4
+
+
+def test_what_is_gone_after_a_load_was_pushed_out_unless_its_time_was_up() -> None:
+    memory = OllamaMemory(clock=lambda: 0.0)
+    memory.used("one", "{}")
+    memory.loaded("two", before={"one": 250.0, "idle": 1.0}, after={"two": 300.0})
+    assert memory.apart == {frozenset(("one", "two"))}
+    assert not memory.is_warm("one", "{}")
+    memory.loaded("three", before={"two": 250.0}, after={"two": 300.0})
+    assert frozenset(("two", "three")) in memory.apart, "pushed out again before anybody looked"
+    assert 55 < staying([{"name": "m", "expires_at": _in_a_minute()}])["m"] < 61
+
+
+def _in_a_minute() -> str:
+    moment = datetime.now(timezone.utc) + timedelta(minutes=1)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.123456789Z")
