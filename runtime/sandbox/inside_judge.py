@@ -109,7 +109,7 @@ class Judge:
                 }
                 return {**self.recorder.report(), "load": missing}
         self._run_tests(scripts)
-        if self.peer is not None and self.peer.unanswered and not self.recorder.fatal:
+        if self.peer is not None and self.peer.plan.open and not self.recorder.fatal:
             self.peer.astray = True
         if self.job["trace"] and not self.recorder.fatal:
             self.recorder.last_trace()

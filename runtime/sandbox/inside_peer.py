@@ -7,14 +7,13 @@ object of the judge; of the judge's functions it can only call those that a test
 from __future__ import annotations
 
 import sys
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from .inside_ahead import Call
 from .inside_codec import Codec, Unserialisable
 from .inside_failure import known_class, message_of
+from .inside_plan import Plan, Planned
 from .inside_proxies import Proxy, RemoteClass, RemoteFunction, RemoteIterator, RemoteObject
 from .inside_update import update
 from .inside_wire import Channel, FrameTooLarge, WireClosed, WireError
@@ -34,26 +33,6 @@ class CannotTravel(BaseException):
     def __init__(self, message: str, by_test: bool) -> None:
         super().__init__(message)
         self.by_test = by_test
-
-
-@dataclass(frozen=True, slots=True)
-class _Planned:
-    """A call of the entry point that the tests are going to make."""
-
-    function: dict[str, Any]
-    a: list[Any]
-    k: dict[str, Any]
-
-    @property
-    def size(self) -> int:
-        """About how many bytes it takes on its way."""
-        return len(repr((self.a, self.k))) + 60
-
-
-ENTRY = {"id": 1}
-"""How the entry point is asked for: the first object that a candidate gives out."""
-AHEAD_BYTES = 16 << 10
-"""Bytes of requests ahead of their turn: less than a connection takes without a reader."""
 
 
 class _Shown:
@@ -76,6 +55,7 @@ class Peer:
         capture: Whether what a call prints is to appear on this side's standard output too.
         gone: Why nothing more can be asked ("start": its process never greeted, "eof", "protocol"); empty while it
             answers.
+        plan: The calls that are sure to be made.
         astray: Whether the tests made another call than the one that was planned.
         calls: Calls of the candidate since the last `begin`, as ``(name, encoded arguments, encoded keywords)``.
         failure: The description of the candidate's exception that was raised last.
@@ -89,8 +69,7 @@ class Peer:
         self._arguments: tuple[Any, ...] = ()
         self.astray = False
         self._greeted = False
-        self._planned: deque[_Planned] = deque()
-        self._asked: deque[_Planned] = deque()
+        self.plan = Plan()
         self.gone = ""
         self.unit = 0
         self.capture = False
@@ -114,7 +93,7 @@ class Peer:
             Gone: If the candidate is gone.
             CannotTravel: If a value cannot travel.
         """
-        if self._asked:
+        if self.plan.asked:
             self._stray()
         return self._exchange({"op": op, **fields})
 
@@ -147,8 +126,7 @@ class Peer:
         if self.gone:
             raise Gone(self.gone)
         if "alone" in reply:
-            self._asked.clear()
-            self._planned.clear()
+            self.plan.drop()
         if "exc" in reply:
             raise self.rebuild(reply["exc"])
         if "bad" in reply or "ok" not in reply:
@@ -159,8 +137,11 @@ class Peer:
         """Call something of the candidate's; what it changes in mutable arguments is changed here too."""
         arguments, keywords = self.encode(a), {n: self.encode((v,))[0] for n, v in k.items()}
         self.calls.append((name, arguments, keywords))
-        if self._asked or self._planned:
-            reply = self._answer_to(_Planned(function, arguments, keywords))
+        if self.plan.open:
+            requests = [] if self.plan.asked else self.plan.take(0)
+            if self.plan.asked.popleft() != Planned(function, arguments, keywords):
+                self._stray()
+            reply = self._exchange(*requests)
         else:
             fields: dict[str, Any] = {"capture": True} if self.capture else {}
             reply = self.request("call", f=function, a=arguments, k=keywords, unit=self.unit, **fields)
@@ -177,42 +158,9 @@ class Peer:
         finally:
             self._arguments = ()
 
-    def _answer_to(self, call: _Planned) -> dict[str, Any]:
-        """The reply to a call that was planned; where none is on its way, the next ones are asked for."""
-        requests = [] if self._asked else self._take_planned(0)
-        if self._asked.popleft() != call:
-            self._stray()
-        return self._exchange(*requests)
-
     def _stray(self) -> NoReturn:
         self.astray = True
         raise Astray
-
-    @property
-    def unanswered(self) -> bool:
-        """Whether calls were planned that the tests did not make."""
-        return bool(self._asked or self._planned)
-
-    def _take_planned(self, behind: int) -> list[dict[str, Any]]:
-        """Requests for the next planned calls.
-
-        The first frame of a write may be of any size: it is read before it is answered. What follows must fit the way
-        there unread, or both sides could wait for each other to read.
-
-        Args:
-            behind: Frames that the same write begins with.
-        """
-        requests: list[dict[str, Any]] = []
-        room = AHEAD_BYTES
-        while self._planned:
-            if behind or requests:
-                room -= self._planned[0].size
-            if room < 0:
-                break
-            call = self._planned.popleft()
-            self._asked.append(call)
-            requests.append({"op": "call", "f": call.function, "a": call.a, "k": call.k, "ahead": True})
-        return requests
 
     def encode(self, values: tuple[Any, ...]) -> list[Any]:
         """Values of the test as data."""
@@ -242,9 +190,9 @@ class Peer:
         """
         for a, k in known:
             arguments, keywords = self.encode(tuple(a)), {n: self.encode((v,))[0] for n, v in k.items()}
-            self._planned.append(_Planned(ENTRY, arguments, keywords))
+            self.plan.add(arguments, keywords)
         load = {"op": "load", "names": wanted, **fields}
-        return self._named(self._exchange(load, *self._take_planned(1))["ok"], wanted)
+        return self._named(self._exchange(load, *self.plan.take(1))["ok"], wanted)
 
     def _named(self, found: Any, wanted: list[str]) -> dict[str, Any]:
         if not isinstance(found, dict):

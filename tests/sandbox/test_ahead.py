@@ -43,7 +43,7 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
         "seen = []\ndef f(x):\n    seen.append(x)\n    yield len(seen)\n",
         ["assert list(f(1)) == [1]", "assert list(f(2)) == [2]", "assert sum(f(3)) == 3"],
     ),
-    "a class": ("class f:\n    def __init__(self, x):\n        self.x = x\n", ["assert f(1) == 1", "assert f(2).x == 2"]),
+    "a class": ("class f:\n    def __init__(self, x):\n        self.x = x\n    def __repr__(self):\n        return 'an f'\n", ["assert f(1) == 1", "assert f(2).x == 2"]),
     "no function": ("f = 5\n", ["assert f(1) == 1", "assert f == 5"]),
     "not there": ("g = 5\n", ["assert f(1) == 1"]),
     "does not load": ("def f(x):\n    return x\n1 / 0\n", ["assert f(1) == 1"] * 2),
