@@ -145,7 +145,7 @@ class GuidedRun:
                 stop = "end"
                 break
             if where == "inside" and at_line_start(text):
-                draft = executable(code_so_far(text, entry), entry) or ""
+                draft = _bare(code_so_far(text, entry))
                 seen[draft] += 1
                 if self._passes(text):
                     stop = "passed"
@@ -220,6 +220,12 @@ class GuidedRun:
         if guided_lines == 0:
             self._flags["never_guided"] = None
         return Guided(answer, code, execution, stop, guided_lines, self._signal, tuple(self._flags))
+
+
+def _bare(code: str) -> str:
+    """A program without empty lines and lines of comments: what has to grow, or nothing does."""
+    lines = (line.rstrip() for line in code.split("\n"))
+    return "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
 
 
 def _tokens(pieces: tuple[object, ...]) -> int:

@@ -147,6 +147,14 @@ def test_a_program_that_does_not_grow_ends_the_attempt() -> None:
     assert found.attempt.sampling["guided_lines"] == 5
 
 
+def test_a_long_literal_that_runs_only_when_it_is_closed_is_no_such_program() -> None:
+    table = "".join(f"        {n}: {n + 1},\n" for n in range(9))
+    found, _ = solve(
+        TokenModel(lambda prompt: f"def f(x):\n    known = {{\n{table}    }}\n    return known[x]\n")
+    )
+    assert found.attempt.sampling["stop"] == "passed"
+
+
 def test_the_best_draft_by_visible_tests_is_returned_when_none_passes() -> None:
     worse = "```python\ndef f(x):\n    if x == 2: return 3\n    return 1 / 0\n```"
     task = TASK.copy(visible_tests=["assert f(2) == 3", "assert f(1) == 2"])
