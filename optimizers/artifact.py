@@ -44,7 +44,7 @@ from ..runtime.versions import versions
 from . import artifact_folder as files
 from .artifact_card import card
 from .artifact_folder import is_replaceable
-from .artifact_models import missing_here, put_in, recorded, references
+from .artifact_models import missing_here, models_in_force, put_in, recorded, references
 from .artifact_schema import DataEntry, Manifest, Saved, up_to_date
 
 __all__ = ["Manifest", "Saved", "export", "is_replaceable", "load", "model_notes", "read"]
@@ -123,16 +123,19 @@ def load(
     """
     saved, manifest = read(folder)
     loaded = _built(saved, program, folder)
+    given = {k: m for k, m in models_in_force(loaded).items() if isinstance(m, dspy.BaseLM)}
     try:
         load_settings_state(loaded, saved.settings)
         _check_prompts(loaded, saved.prompts)
         load_predictor_state(loaded, saved.prompts)
-        put_in(loaded, saved.model_refs, models or {})
+        named = models_in_force(loaded)
+        instead = {**{k: m for k, m in given.items() if k in named}, **(models or {})}
+        put_in(loaded, saved.model_refs, instead)
     except (AttributeError, KeyError, LookupError, ProgramError, TypeError, ValueError) as error:
         raise ExportError(f"{folder} is damaged: {' '.join(str(error).split())[:300]}") from error
     cast("Any", loaded).evidence = manifest.evidence
     if check_models:
-        for line in missing_here(loaded, manifest.models, models or {}):
+        for line in missing_here(loaded, manifest.models, instead):
             warnings.warn(line, UserWarning, stacklevel=2)
     return loaded
 
