@@ -41,8 +41,8 @@ class Settings:
     interspecies: float = 0.05
     parents: float = 0.5
     stagnation: int = 8
-    threshold: float = 6.0
-    step: float = 1.0
+    threshold: float = 8.0
+    step: float = 2.0
     species: tuple[int, int] = (4, 6)
     single: float = 1.0
 
