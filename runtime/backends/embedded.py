@@ -24,8 +24,7 @@ from ..gguf_file import GgufFile, file_digest
 from ..model_spec import ModelSpec
 from .base import Call
 from .failures import translate
-from .litellm_chat import openai_arguments
-from .openai_stream import OpenAIStreamBackend
+from .litellm_chat import LitellmBackend, openai_arguments
 
 SLOTS = 4
 CONTEXT_PER_SLOT = 4096
@@ -136,7 +135,7 @@ def close_servers() -> None:
         _servers.clear()
 
 
-class EmbeddedBackend(OpenAIStreamBackend):
+class EmbeddedBackend(LitellmBackend):
     """A GGUF file as a backend.
 
     Args:

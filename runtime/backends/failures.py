@@ -72,24 +72,18 @@ def translate(error: BaseException, spec: ModelSpec) -> GreenloopError:
         or kind == "ContextWindowExceededError"
     ):
         return PromptTooLong(too_long(spec) + f" ({_tail(text)})")
-    status = getattr(error, "status", None)
-    if kind == "NotFoundError" or status == 404 or ("not found" in lowered and "model" in lowered):
+    if kind == "NotFoundError" or ("not found" in lowered and "model" in lowered):
         return UnknownModel(not_there(spec))
-    if kind == "ConnectTimeout":
-        return ModelUnavailable(away(spec))
     if kind == "Timeout":
         return ModelTimeout(f"{spec.name} took longer than {options.timeout_s:g} s (timeout_s)")
-    if kind in ("AuthenticationError", "PermissionDeniedError") or status in (401, 403):
-        return Refused(
-            f"{spec.name}: the server refuses the key; set it with api_key or in GREENLOOP_API_KEY"
-        )
+    if kind in ("AuthenticationError", "PermissionDeniedError"):
+        return Refused(f"{spec.name}: the server refuses the key; set it with api_key or in GREENLOOP_API_KEY")
     refused = (
         "connection refused",
         "connect call failed",
         "cannot connect",
         "connection error",
         "all connection",
-        "name or service not known",
     )
     if any(r in lowered for r in refused):
         return ModelUnavailable(away(spec))

@@ -9,8 +9,6 @@ import os
 import time
 from typing import Any
 
-import httpx
-
 from ..model_spec import ModelSpec
 from .answer_text import RepetitionWatch, split_thinking, strip_escapes
 from .base import Answer, Call
@@ -301,9 +299,6 @@ class StallWatch:
 
 async def _close(chunks: Any) -> None:
     """Close the connection, so that a server stops generating what nobody reads."""
-    if isinstance(chunks, httpx.Response):
-        await chunks.aclose()
-        return
     inner = getattr(chunks, "completion_stream", chunks)
     for close in (getattr(inner, "close", None), getattr(inner, "aclose", None)):
         if close is not None:

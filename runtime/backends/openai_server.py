@@ -12,14 +12,13 @@ from ...errors import UnknownModel, UsageError
 from ..model_spec import ModelSpec
 from .base import Call
 from .failures import not_there, translate
-from .litellm_chat import openai_arguments
-from .openai_stream import OpenAIStreamBackend
+from .litellm_chat import LitellmBackend, openai_arguments
 
 _MEMORY_S = 10.0
 """How long what the server said of itself is taken as still true, in seconds."""
 
 
-class OpenAIServerBackend(OpenAIStreamBackend):
+class OpenAIServerBackend(LitellmBackend):
     """A model on a server of the OpenAI protocol.
 
     Args:

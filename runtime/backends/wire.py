@@ -13,8 +13,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -34,22 +32,11 @@ class Piece:
 
 
 class ServerError(Exception):
-    """The server reported an error.
-
-    Args:
-        text: What it said.
-        status: The HTTP status; None for an error inside a stream.
-    """
-
-    def __init__(self, text: str, status: int | None = None) -> None:
-        super().__init__(text)
-        self.status = status
+    """The server reported an error inside its stream."""
 
 
 def pieces(chunks: Any) -> AsyncIterator[Piece]:
-    """The pieces of what `litellm.acompletion(stream=True)` or a plain POST returned."""
-    if isinstance(chunks, httpx.Response):
-        return _openai(chunks)
+    """The pieces of what `litellm.acompletion(stream=True)` returned."""
     inner = getattr(chunks, "completion_stream", None)
     response = getattr(inner, "response", None)
     if hasattr(response, "aiter_lines") and type(inner).__module__.startswith("openai"):
@@ -69,7 +56,7 @@ async def _openai(response: Any) -> AsyncIterator[Piece]:
             return
         chunk = json.loads(data)
         if error := chunk.get("error"):
-            raise ServerError(str(error.get("message") if isinstance(error, dict) else error))
+            raise ServerError(error.get("message") if isinstance(error, dict) else str(error))
         usage = chunk.get("usage")
         tokens = None
         if usage:
