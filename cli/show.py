@@ -144,7 +144,14 @@ def _line_by_line(title: str) -> Callable[[Progress], None]:
 
 def _info(p: Progress) -> str:
     left = f", {_clock(p.left_s)} left" if p.left_s and p.done < p.total else ""
+    interval = p.interval()
     rate = f"{100 * p.score_sum / p.done:.0f} % solved, " if p.done else ""
+    if interval is not None:
+        rate = (
+            f"{100 * interval.estimate:.0f} % solved ({100 * interval.low:.0f}–{100 * interval.high:.0f} %), "
+        )
+    if p.done and p.elapsed_s > 0:
+        rate += f"{60 * p.done / p.elapsed_s:.1f} runs/min, "
     return f"{rate}{p.usage.calls} calls, {p.usage.tokens:,} tokens (paid {p.paid.tokens:,}){left}"
 
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dspy
 
@@ -29,6 +29,9 @@ from .check import check, solved
 from .elsewhere import hands_for
 from .figures import Figure
 from .program_settings import program_settings
+
+if TYPE_CHECKING:
+    from .statistics import Interval
 
 Metric = Callable[..., Any]
 """DSPy's convention: metric(example, pred, trace=None) → bool or number."""
@@ -151,6 +154,7 @@ class Progress:
         paid: What this process paid in the session so far.
         elapsed_s: Wall seconds since the start.
         left_s: Wall seconds left at the rate so far; None at the start.
+        scores: The scores so far.
     """
 
     done: int
@@ -160,6 +164,17 @@ class Progress:
     paid: Usage
     elapsed_s: float
     left_s: float | None
+    scores: Sequence[TaskScore] = field(default=(), repr=False, compare=False)
+
+    def interval(self, level: float = 0.95) -> Interval | None:
+        """The rate so far with its interval; None at the start, and for a metric outside [0, 1]."""
+        from .statistics import clustered_interval
+
+        table: dict[str, list[float]] = {}
+        for item in self.scores:
+            table.setdefault(item.task_id, []).append(item.score)
+        fits = all(0 <= value <= 1 for values in table.values() for value in values)
+        return clustered_interval(table, level) if table and fits else None
 
 
 def score(
@@ -360,6 +375,7 @@ def _progress(scores: list[TaskScore], total: int, session: Session, started: fl
         paid=session.meter.paid,
         elapsed_s=elapsed,
         left_s=elapsed / done * (total - done) if done else None,
+        scores=tuple(scores),
     )
 
 

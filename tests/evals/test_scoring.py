@@ -185,3 +185,15 @@ def test_paper_faithful_drops_the_preamble_steers_by_all_tests_and_is_stamped(tm
     assert faithful.figure().paper_faithful
     assert "the paper's set-up" in faithful.figure().line()
     assert sorted(rows) == [False, True]
+
+
+def test_progress_tells_the_rate_so_far_with_its_interval() -> None:
+    told = []
+    with gl.session():
+        gl.score(program(ScriptedModel(by_content)), TASKS, replicates=2, on_progress=told.append)
+        gl.score(program(ScriptedModel(by_content)), TASKS[:1], metric=lambda *_: 7, on_progress=told.append)
+    last = told[11].interval()
+    assert (told[11].done, last.estimate) == (12, 0.5)
+    assert 0 < last.low < 0.5 < last.high < 1
+    assert told[0].interval().high - told[0].interval().low > last.high - last.low
+    assert told[12].interval() is None
