@@ -23,6 +23,8 @@ from .rows import ProgramRows, rows_from_scores
 if TYPE_CHECKING:
     from ..experiments.result import ExperimentResult
 
+SERVERS_OWN = "the server's own"
+
 
 def build_report(
     programs: Mapping[str, Scores] | Sequence[ProgramRows],
@@ -137,7 +139,7 @@ def _settings(
     given = {**rows.settings, **given}
     told: Mapping[str, Mapping[str, Any]] = given.get("models") or {}
     sampling = [
-        {"stage": stage, "model": model, "attempts": count, **json.loads(text)}
+        {"stage": stage, "model": model, "attempts": count, "top_p": SERVERS_OWN, **json.loads(text)}
         for (stage, model, text), count in sorted(rows.sampling.items())
     ]
     known = {

@@ -34,7 +34,8 @@ def rows_from_store(store: Store, programs: Mapping[str, str] | None = None) -> 
         steering = str(run.get("steering") or "visible")
         entry = found.get((digest, steering))
         if entry is None:
-            named = wanted.get(asked or "") or str(run.get("program_name") or digest[:12])
+            known = str((run.get("settings") or {}).get("class") or "")
+            named = wanted.get(asked or "") or f"{known} {digest[:12]}".strip()
             name = _free_name(named, (steering, digest[:8], digest), {other.name for other in found.values()})
             entry = found[digest, steering] = ProgramRows(name, digest, steering)
         attempts = run.pop("attempts")

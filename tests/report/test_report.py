@@ -319,7 +319,7 @@ def test_the_command_reports_what_the_store_holds(tmp_path: Path, capsys: pytest
         main(["report", "--store", url, "--out", str(out), "--json", *programs])
     assert ended.value.code == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed["programs"] == ["single", second.program[:12]]
+    assert printed["programs"] == ["single", f"GenerateExecuteRefine {second.program[:12]}"]
     assert out.is_file()
     data = json.loads(out.with_suffix(".json").read_text())
     assert data["simulated"]
