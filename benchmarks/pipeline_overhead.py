@@ -2,11 +2,9 @@
 
 Two figures, both against a server that answers after a set time:
 
-1. Wall time of a whole evaluation (stages, sandbox, scoring, store) over the time its model calls take
-alone, with
-   calls of one second and four at a time. At most 1.05.
-2. Milliseconds that one call costs beyond the server's own time, beside DSPy with litellm as is (no cache),
-and
+1. Wall time of a whole evaluation (stages, sandbox, scoring, store) over the time its model calls take alone,
+   with calls of one second on a server that serves four at a time. At most 1.05.
+2. Milliseconds that one call costs beyond the server's own time, beside DSPy with litellm as is (no cache), and
    what a stored answer costs.
 
 Run it with `python benchmarks/pipeline_overhead.py`; it takes about a minute.
@@ -45,11 +43,13 @@ def evaluation(call_s: float, tasks: int, at_once: int) -> float:
         model = gl.language_model(server.name(), slots=at_once)
         program = gl.GenerateExecuteRefine(generate=gl.Generate(model=model), refine=gl.Refine(model=model))
         with gl.session(f"sqlite:///{folder}/warm.db"):
-            gl.score(program, chosen[:at_once], concurrency=at_once)  # imports, connections, sandbox
+            gl.score(program, chosen[:at_once])  # imports, connections, sandbox
         server.requests.clear()
         with gl.session(f"sqlite:///{folder}/s.db"):
             started = time.perf_counter()
-            scores = gl.score(program, chosen, concurrency=at_once)
+            scores = gl.score(
+                program, chosen
+            )  # eight runs, as by default: while one is in the sandbox, another calls
             wall = time.perf_counter() - started
         calls = len(server.requests)
     alone = call_s * -(-calls // at_once)

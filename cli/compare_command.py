@@ -87,7 +87,7 @@ def compare_methods(
     max_tokens: MaxTokensOption = 512,
     store: StoreOption = None,
     seed: SeedOption = 0,
-    concurrency: ConcurrencyOption = 4,
+    concurrency: ConcurrencyOption = 8,
     as_json: JsonOption = False,
 ) -> None:
     """Compare manual loop, resampling, tuner and searches for structure at equal budgets, on locked tasks."""

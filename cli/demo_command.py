@@ -62,7 +62,7 @@ def demo(
     limit: LimitOption = None,
     store: StoreOption = None,
     seed: SeedOption = 0,
-    concurrency: ConcurrencyOption = 4,
+    concurrency: ConcurrencyOption = 8,
     as_json: JsonOption = False,
 ) -> None:
     """Score, tune, export, load and use a program on the starter set: about five minutes on two cores."""

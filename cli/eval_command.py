@@ -75,7 +75,7 @@ def evaluate(
     ] = None,
     store: StoreOption = None,
     seed: SeedOption = 0,
-    concurrency: ConcurrencyOption = 4,
+    concurrency: ConcurrencyOption = 8,
     as_json: JsonOption = False,
 ) -> None:
     """Score a ready-made program on a set of tasks."""
@@ -125,7 +125,7 @@ def run(
     wall_s: WallOption = None,
     store: StoreOption = None,
     seed: SeedOption = 0,
-    concurrency: ConcurrencyOption = 4,
+    concurrency: ConcurrencyOption = 8,
     as_json: JsonOption = False,
 ) -> None:
     """Load an exported program and score it on tasks, or solve one request with it."""

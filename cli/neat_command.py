@@ -76,7 +76,7 @@ def neat(
     max_tokens: MaxTokensOption = 512,
     store: StoreOption = None,
     seed: SeedOption = 0,
-    concurrency: ConcurrencyOption = 4,
+    concurrency: ConcurrencyOption = 8,
     as_json: JsonOption = False,
 ) -> None:
     """Evolve the structure of a program on your tasks, confirm the choice on locked ones, export it."""

@@ -52,7 +52,7 @@ def reproduce_paper(
     limit: LimitOption = None,
     store: StoreOption = None,
     seed: SeedOption = 0,
-    concurrency: ConcurrencyOption = 4,
+    concurrency: ConcurrencyOption = 8,
     out_folder: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -89,7 +89,7 @@ def tune(
     max_tokens: MaxTokensOption = 512,
     store: StoreOption = None,
     seed: SeedOption = 0,
-    concurrency: ConcurrencyOption = 4,
+    concurrency: ConcurrencyOption = 8,
     as_json: JsonOption = False,
 ) -> None:
     """Tune generate-execute-refine on your tasks, confirm the choice on locked ones, export it."""

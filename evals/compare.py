@@ -63,7 +63,7 @@ def compare(
     train: float = 0.5,
     replicates: int = 2,
     oracle: bool = False,
-    concurrency: int = 4,
+    concurrency: int = 8,
     level: float = 0.95,
     models: Sequence[Any] = (),
     resampling: Mapping[str, Callable[[int], dspy.Module]] | None = None,

@@ -187,7 +187,7 @@ def score(
     paper_faithful: bool = False,
     metric: Metric = solved,
     limits: Limits | None = None,
-    concurrency: int = 4,
+    concurrency: int = 8,
     executor: Executor | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     stop_early: Callable[[list[TaskScore]], bool] | None = None,
@@ -205,8 +205,9 @@ def score(
             programs of `modules.paper`.
         metric: DSPy metric; `gl.solved` counts tasks whose tests all pass.
         limits: Bounds of the run that judges; those of `Execute` hold while a program steers itself.
-        concurrency: Runs at once; the engine limits calls to what an endpoint serves. With an executor of other
-            processes: the jobs in flight, so at least as many as it has workers.
+        concurrency: Runs at once; the engine limits calls to what an endpoint serves, and more runs than that
+            keep it busy while some are in the sandbox. With an executor of other processes: the jobs in flight, so
+            at least as many as it has workers.
         executor: Runs the work; threads of its own where none is given. Any but a `ThreadPoolExecutor` may have other
             processes or machines as its workers (`ProcessPoolExecutor`, a Dask cluster's `client.get_executor()`):
             they open the session's store by its URL, call the models themselves, and take keys of model servers from

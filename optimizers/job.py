@@ -68,7 +68,7 @@ class TunerOptions:
     replicates: int = 2
     sampler: optuna.samplers.BaseSampler | None = None
     oracle: bool = False
-    concurrency: int = 4
+    concurrency: int = 8
     executor: Executor | None = None
     racing: bool = True
     pruner: optuna.pruners.BasePruner | None = None

@@ -101,7 +101,7 @@ class OptunaTuner:
         pruner: optuna.pruners.BasePruner | None = None,
         study: str | None = None,
         oracle: bool = False,
-        concurrency: int = 4,
+        concurrency: int = 8,
         executor: Executor | None = None,
         racing: bool = True,
         on_progress: Callable[[TunerProgress], None] | None = None,

@@ -44,7 +44,7 @@ class ExperimentConfig(BaseModel):
     limit: int | None = Field(default=None, ge=1)
     replicates: int = Field(default=3, ge=1)
     seed: int = 0
-    concurrency: int = Field(default=4, ge=1, le=256)
+    concurrency: int = Field(default=8, ge=1, le=256)
     oracle: bool = False
     paper_faithful: bool = False
     temperature: float = Field(default=0.3, ge=0, le=2)

@@ -25,7 +25,7 @@ def reproduce(
     *,
     runs: int = 5,
     early_stopping: bool = True,
-    concurrency: int = 4,
+    concurrency: int = 8,
     watch: Watch = unwatched,
 ) -> ExperimentResult:
     """Run the paper's rows in the session in force, in its set-up; its figures beside ours.

@@ -124,7 +124,7 @@ class NeatSearch:
         finalists: int = 3,
         oracle: bool = False,
         max_tokens: int = 512,
-        concurrency: int = 4,
+        concurrency: int = 8,
         workers: int = 1,
         on_progress: Callable[[SearchProgress], None] | None = None,
     ) -> None:
