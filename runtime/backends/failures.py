@@ -77,7 +77,9 @@ def translate(error: BaseException, spec: ModelSpec) -> GreenloopError:
     if kind == "Timeout":
         return ModelTimeout(f"{spec.name} took longer than {options.timeout_s:g} s (timeout_s)")
     if kind in ("AuthenticationError", "PermissionDeniedError"):
-        return Refused(f"{spec.name}: the server refuses the key; set it with api_key or in GREENLOOP_API_KEY")
+        return Refused(
+            f"{spec.name}: the server refuses the key; set it with api_key or in GREENLOOP_API_KEY"
+        )
     refused = (
         "connection refused",
         "connect call failed",
