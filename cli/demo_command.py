@@ -159,6 +159,7 @@ def _tune(
             store=store_url(store),
             seed=seed,
             finalists=1,
+            folds=0,
             replicates=1,
             concurrency=concurrency,
             on_progress=tell,
