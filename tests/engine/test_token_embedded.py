@@ -87,7 +87,8 @@ def test_gamma_0_is_the_plain_greedy_answer_token_for_token(lm: Any, source: Emb
 
 def test_gamma_1_is_the_greedy_answer_of_the_guided_context(lm: Any, source: EmbeddedTokens) -> None:
     with gl.session() as session:
-        attempt = gl.GuidedGenerate(model=lm, gamma=1.0, max_tokens=80)(problem=TASK.problem).attempt
+        stage = gl.GuidedGenerate(model=lm, gamma=1.0, candidates=1, lines_ahead=1, max_tokens=40)
+        attempt = stage(problem=TASK.problem).attempt
         lines = written(attempt, session)
     assert attempt.sampling["guided_lines"] >= 1
     guided = [(asked, pieces) for asked, pieces in lines if set(asked["contexts"]) == {"guided"}]
