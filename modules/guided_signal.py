@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
@@ -23,6 +24,7 @@ MOST_CHARS = 3000
 """Longest signal; what does not fit is left out from the end, and the signal says so."""
 
 _MOST_LINES = 24
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def signal_text(trials: Sequence[Trial], kind: str, most_chars: int = MOST_CHARS) -> str:
@@ -34,9 +36,14 @@ def signal_text(trials: Sequence[Trial], kind: str, most_chars: int = MOST_CHARS
         most_chars: Longest text; see `MOST_CHARS`.
 
     Returns:
-        The text; empty where there is nothing to tell.
+        The text; empty where there is nothing to tell. It is the same for the same runs: names are sorted, and
+        addresses of objects are left out.
     """
-    blocks = [block for number, trial in enumerate(trials, 1) for block in _blocks(number, trial, kind)]
+    blocks = [
+        _ADDRESS.sub("", block)
+        for number, trial in enumerate(trials, 1)
+        for block in _blocks(number, trial, kind)
+    ]
     parts, size = [HEADER], len(HEADER)
     for i, block in enumerate(blocks):
         if size + len(block) > most_chars:
@@ -86,7 +93,8 @@ def _event(event: dict[str, Any], source: Sequence[str]) -> str:
     kind = event["event"]
     if kind == "left_out":
         return f"# … {event['count']} steps left out …"
-    values = ", ".join(f"{name} ({kind_of}) = {shown}" for name, (kind_of, shown) in event["locals"].items())
+    changed = sorted(event["locals"].items())
+    values = ", ".join(f"{name} ({kind_of}) = {shown}" for name, (kind_of, shown) in changed)
     if kind == "return":
         kind_of, shown = event["value"]
         return f"# {event['function']} returned {shown} ({kind_of})" + (f"; {values}" if values else "")
@@ -111,7 +119,7 @@ def _final_values(execution: Execution, code: str) -> list[str]:
             came = f"# returned {event['value'][1]} ({event['value'][0]})"
         elif event["event"] == "exception":
             came = f"# raised {event['value'][0]}: {event['value'][1]}"
-    lines = [f"# {name} ({kind_of}) = {shown}" for name, (kind_of, shown) in values.items()]
+    lines = [f"# {name} ({kind_of}) = {shown}" for name, (kind_of, shown) in sorted(values.items())]
     return [*lines, came or f"# {_ending(execution)}"]
 
 

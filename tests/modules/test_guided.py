@@ -82,6 +82,19 @@ def test_everything_is_counted_and_a_rerun_pays_nothing(tmp_path) -> None:
     assert session.meter.as_if.tokens == usage.tokens
 
 
+@pytest.mark.parametrize("signal", ["trace", "final_values", "verdict"])
+def test_a_rerun_pays_nothing_where_values_show_addresses_and_names_in_no_order(
+    tmp_path, signal: str
+) -> None:
+    store = f"sqlite:///{tmp_path}/s.db"
+    lm = TokenModel(lambda prompt: PLAIN, lambda text, seed: "z = f\n    a, k = 1, object()\n    return k\n")
+    first, _ = solve(lm, store=store, gamma=1.0, signal=signal)
+    assert "0x" not in first.attempt.feedback
+    again, session = solve(lm, store=store, gamma=1.0, signal=signal)
+    assert session.meter.paid.calls == 0
+    assert again.attempt.feedback == first.attempt.feedback
+
+
 def test_attempts_with_other_settings_share_what_is_the_same(tmp_path) -> None:
     store = f"sqlite:///{tmp_path}/s.db"
     solve(model(), store=store, gamma=1.0)
