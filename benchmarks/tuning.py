@@ -73,23 +73,25 @@ def plain_search(
         trial = study.ask()
         names = list(world.models)
         values = {
-            "writer": trial.suggest_categorical("writer", names),
-            "writing_temperature": trial.suggest_float("writing_temperature", 0, 1),
-            "mender": trial.suggest_categorical("mender", names),
-            "mending_temperature": trial.suggest_float("mending_temperature", 0, 1),
+            "generate.speaker": trial.suggest_categorical("generate.speaker", names),
+            "generate.temperature": trial.suggest_float("generate.temperature", 0, 1),
+            "refine.speaker": trial.suggest_categorical("refine.speaker", names),
+            "refine.temperature": trial.suggest_float("refine.temperature", 0, 1),
             "iterations": trial.suggest_int("iterations", 0, MOST_ITERATIONS),
         }
         rng = random.Random(f"{seed}|{trial.number}")
         solved = 0
         for task in world.tasks[:TASKS]:
             write, mend = world.eases[task.task_id]
-            passed = rng.random() < world.write_chance(values["writer"], values["writing_temperature"], write)
+            passed = rng.random() < world.write_chance(
+                values["generate.speaker"], values["generate.temperature"], write
+            )
             calls += 1
             for _ in range(values["iterations"]):
                 if passed:
                     break
                 passed = rng.random() < world.mend_chance(
-                    values["mender"], values["mending_temperature"], mend
+                    values["refine.speaker"], values["refine.temperature"], mend
                 )
                 calls += 1
             solved += passed
@@ -123,7 +125,7 @@ def saved_calls(seed: int) -> dict[str, float]:
         "paid": paid,
         "plain": calls,
         "raced": tuned.evidence.saved.races_lost if tuned.evidence.saved else 0,
-        "same models": float(all(chosen[k] == plain[k] for k in ("writer", "mender"))),
+        "same models": float(all(chosen[k] == plain[k] for k in ("generate.speaker", "refine.speaker"))),
         "regret": 100 * (best - world.truth(chosen)),
         "plain regret": 100 * (best - world.truth(plain)),
     }
@@ -168,7 +170,7 @@ def assignment(seed: int) -> dict[str, float]:
     with simulated_verdicts():
         _, tuned = tuned_by_greenloop(world, seed, budget=gl.Budget(n_trials=TRIALS))
     chosen = tuned.evidence.settings
-    return {"found": float(chosen["writer"] == "model0" and chosen["mender"] == "model1")}
+    return {"found": float(chosen["generate.speaker"] == "model0" and chosen["refine.speaker"] == "model1")}
 
 
 def over_seeds(

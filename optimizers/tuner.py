@@ -63,7 +63,8 @@ class OptunaTuner:
             quality. Another pick on the same study pays only for what it newly needs.
         parameters: Model → number of parameters, for models whose server publishes none.
         folds: Folds of cross-fitting: 0 never does it, 2 or more always; None decides by tasks and budget.
-        sampler: Any Optuna sampler. Without one: brute force where every configuration can be tried, else seeded TPE.
+        sampler: Any Optuna sampler. Without one: brute force where every configuration can be tried, else seeded TPE
+            that keeps earlier stages, see `optimizers.prefix_sampler`.
         pruner: Any Optuna pruner, instead of racing; for one objective only. `WilcoxonPruner` is told each task's
             score, any other the mean over the tasks so far.
         study: Name of the study; made from the content of program, space, tasks, objectives and seed without one.

@@ -10,6 +10,7 @@ import optuna
 
 from ..modules.knobs import Knob
 from .crew import Crew
+from .prefix_sampler import PrefixSampler
 from .space import grid, suggest
 from .trials import FINISHED, Values, key
 
@@ -96,7 +97,7 @@ class Turns:
         running = self._distinct(self._trials(_RUNNING))
         for attempt in range(_AGAIN):
             if self.seed is not None:
-                self.study.sampler = optuna.samplers.TPESampler(seed=self.seed + len(trials) + attempt)
+                self.study.sampler = PrefixSampler(self.found, seed=self.seed + len(trials) + attempt)
             trial = self.study.ask()
             values = suggest(trial, self.found)
             if key(values) not in running:
@@ -113,6 +114,8 @@ class Turns:
         """
         for trial in self._trials(_RUNNING):
             if not self.crew.is_held(self._part(trial.number)):
+                if all(one.number != trial.number for one in self._trials(_RUNNING)):
+                    continue  # its worker told it, and gave its claim back, since the trials were read
                 if all(path in trial.params for path in self.found):
                     self._queue_again(trial.number, {path: trial.params[path] for path in self.found})
                 self.study.tell(trial.number, state=_FAIL)

@@ -96,8 +96,8 @@ class SimulatedWorld:
         """The true score of a configuration of `SimulatedLoop`: its mean chance over the population of tasks."""
         total = 0.0
         for write, mend in self.population:
-            fails = 1 - self.write_chance(values["writer"], values["writing_temperature"], write)
-            stays = 1 - self.mend_chance(values["mender"], values["mending_temperature"], mend)
+            fails = 1 - self.write_chance(values["generate.speaker"], values["generate.temperature"], write)
+            stays = 1 - self.mend_chance(values["refine.speaker"], values["refine.temperature"], mend)
             total += 1 - fails * stays ** values["iterations"]
         return total / len(self.population)
 
@@ -111,16 +111,30 @@ class SimulatedWorld:
         return max(
             self.truth(
                 {
-                    "writer": writer,
-                    "writing_temperature": peak(self.models[writer][1]),
-                    "mender": mender,
-                    "mending_temperature": peak(self.models[mender][3]),
+                    "generate.speaker": writer,
+                    "generate.temperature": peak(self.models[writer][1]),
+                    "refine.speaker": mender,
+                    "refine.temperature": peak(self.models[mender][3]),
                     "iterations": most_iterations,
                 }
             )
             for writer in self.models
             for mender in self.models
         )
+
+
+class SimulatedStage(dspy.Module):
+    """A stage of `SimulatedLoop`: it only holds settings.
+
+    Args:
+        speaker: Name of a simulated model, or a `Choice` of them (not "model": no backend knows it).
+        temperature: Its temperature.
+    """
+
+    def __init__(self, speaker: Any, temperature: Any) -> None:
+        super().__init__()
+        self.speaker = setting(speaker)
+        self.temperature = setting(temperature)
 
 
 class SimulatedLoop(dspy.Module):
@@ -147,10 +161,8 @@ class SimulatedLoop(dspy.Module):
     ) -> None:
         super().__init__()
         self._world = _Shared(world)
-        self.writer = setting(writer)
-        self.writing_temperature = setting(writing_temperature)
-        self.mender = setting(mender)
-        self.mending_temperature = setting(mending_temperature)
+        self.generate = SimulatedStage(writer, writing_temperature)
+        self.refine = SimulatedStage(mender, mending_temperature)
         self.iterations = setting(iterations)
 
     def forward(self, problem: Problem) -> dspy.Prediction:
@@ -158,10 +170,10 @@ class SimulatedLoop(dspy.Module):
         run = current_run()
         assert run is not None, "a simulated program runs inside gl.score"
         write, mend = self._world.value.eases[problem.task_id]
-        writer, temperature = self.writer.value, self.writing_temperature.value
+        writer, temperature = self.generate.speaker.value, self.generate.temperature.value
         chance = self._world.value.write_chance(writer, temperature, write)
         key, passed = self._ask(run, "generate", 0, writer, temperature, "", chance)
-        mender, temperature = self.mender.value, self.mending_temperature.value
+        mender, temperature = self.refine.speaker.value, self.refine.temperature.value
         chance = self._world.value.mend_chance(mender, temperature, mend)
         for iteration in range(self.iterations.value):
             if passed:

@@ -1,0 +1,80 @@
+"""The default sampler shares stored calls: it keeps earlier stages, and draws the same from the same history."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import greenloop as gl
+import optuna
+import pytest
+from greenloop.optimizers.prefix_sampler import PrefixSampler, stages_of
+from greenloop.testing.simulated_program import SimulatedLoop, SimulatedWorld, simulated_verdicts
+
+PATHS = ["max_iterations", "generate.temperature", "execute.feedback", "refine.temperature"]
+
+
+def trial_of(study: optuna.Study, seed: int, *, prune: bool = False) -> dict[str, Any]:
+    study.sampler = PrefixSampler(PATHS, seed=seed)
+    trial = study.ask()
+    trial.suggest_int("max_iterations", 0, 5)
+    first = trial.suggest_float("generate.temperature", 0, 1)
+    trial.suggest_categorical("execute.feedback", ["error_line", "per_test"])
+    second = trial.suggest_float("refine.temperature", 0, 1)
+    if prune:
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    else:
+        values = [1 - (first - 0.6) ** 2 - (second - 0.3) ** 2, first][: len(study.directions)]
+        study.tell(trial, values)
+    return dict(trial.params)
+
+
+def test_stages_are_modules_in_the_order_of_the_walk_and_the_programs_own_knobs_come_last() -> None:
+    assert stages_of(PATHS) == [
+        ["generate.temperature"],
+        ["execute.feedback"],
+        ["refine.temperature"],
+        ["max_iterations"],
+    ]
+    assert stages_of(["samples"]) == [["samples"]]
+
+
+@pytest.mark.parametrize("directions", [["maximize"], ["maximize", "minimize"]])
+def test_first_stages_are_kept_often_others_drawn_and_new_ones_tried(directions: list[str]) -> None:
+    study = optuna.create_study(directions=directions)
+    drawn = [trial_of(study, seed, prune=seed % 3 == 2) for seed in range(60)]
+    firsts = Counter(params["generate.temperature"] for params in drawn)
+    assert 8 <= len(firsts) <= 30
+    assert len({params["refine.temperature"] for params in drawn}) >= 40
+
+
+def test_only_complete_trials_are_kept_from() -> None:
+    study = optuna.create_study(direction="maximize")
+    drawn = [trial_of(study, seed, prune=True) for seed in range(20)]
+    assert len({params["generate.temperature"] for params in drawn}) == 20
+
+
+def test_the_same_seeds_and_history_draw_the_same() -> None:
+    twice = [optuna.create_study(direction="maximize") for _ in range(2)]
+    first, second = ([trial_of(study, seed) for seed in range(15)] for study in twice)
+    assert first == second
+
+
+def test_a_search_of_continuous_temperatures_shares_calls() -> None:
+    world = SimulatedWorld.drawn(0, tasks=30)
+    names = list(world.models)
+    program = SimulatedLoop(
+        world,
+        writer=gl.Choice(names),
+        writing_temperature=gl.Float(0, 1),
+        mender=gl.Choice(names),
+        mending_temperature=gl.Float(0, 1),
+        iterations=gl.Int(0, 5),
+    )
+    with simulated_verdicts():
+        tuned = gl.OptunaTuner(
+            store="sqlite://", folds=0, budget=gl.Budget(n_trials=25), concurrency=1, racing=False
+        ).compile(program, trainset=world.tasks)
+    saved = tuned.evidence.saved
+    assert saved.races_lost == 0
+    assert saved.paid_calls <= 0.85 * saved.calls
