@@ -28,8 +28,9 @@ TICK_S = 0.1
 IDLE_AFTER_S = 0.1
 """Seconds of a processor after which a child falls to idle priority: a short program is not delayed, not even on a
 busy machine; a looping one starves nobody."""
-MOST_PATIENCE, LEAST_PATIENCE_S = 4.0, 15.0
-"""A candidate that gets no processor waits this many times its wall limit, at least these seconds."""
+MOST_PATIENCE, LEAST_PATIENCE_S = 16.0, 15.0
+"""A candidate that gets no processor waits this many times its wall limit, at least these seconds: at the share that
+idle priority leaves it, it has had its seconds by then, so that a busy machine is not taken for a timeout."""
 GATE = 4
 """Descriptor at which a waiting child waits."""
 _signals: Any = importlib.import_module("_signal")

@@ -30,7 +30,7 @@ def answer(messages, seed, sampling):
 
 model = ScriptedModel(answer, identity="killed")
 search = gl.NeatSearch(models=[model], store=url, budget=gl.Budget(calls=120), population=5, generations=4,
-    replicates=1, finalists=2)
+    replicates=1, finalists=2, concurrency=4)
 found = search.compile(trainset=tasks[:4], valset=tasks[4:])
 told = [[(i.number, i.parents, i.origin, repr(i.genome)) for i in g.individuals] + [g.fitness, g.species]
     for g in search.history]
