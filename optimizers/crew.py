@@ -155,11 +155,13 @@ class SharedMeter(Meter):
 
     def _ask_for(self, needs: _Grant) -> None:
         taken = _Grant()
+        # Who lives is asked first: what a worker had booked when it was gone is all that it ever will have.
+        living = {worker for worker in self._accounts() if self._crew.is_held(worker)}
         for worker, content in self._accounts().items():
             if worker != self._crew.worker:
                 paid = _paid(content)
                 taken += _Grant(paid.tokens, paid.calls)
-                if self._crew.is_held(worker):
+                if worker in living:
                     granted = _Grant(**content.get("granted", {}))
                     taken += _Grant(max(0, granted.tokens - paid.tokens), max(0, granted.calls - paid.calls))
         budget = self.budget
