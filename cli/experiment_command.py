@@ -1,4 +1,4 @@
-"""`greenloop experiment`: one of the ten experiments on your models and tasks."""
+"""`greenloop experiment`: one of the experiments on your models and tasks."""
 
 from __future__ import annotations
 
