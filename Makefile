@@ -23,8 +23,9 @@ demo: setup
 ollama:  # a real Ollama server for the tests: the one on the path, else built once into the user's cache folder
 	PYTHON=$(PYTHON) .ci/ollama
 
-test: setup
-	$(BIN)/python -m pytest
+test: setup  # the sandbox alone: its looping programs run at idle priority, and are slow beside other work
+	$(BIN)/python -m pytest tests/sandbox
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/sandbox
 
 test-fast: setup
 	$(BIN)/python -m pytest -m "not slow"
