@@ -47,7 +47,8 @@ def postgres_url() -> Iterator[str]:
     known = {"user": user, "cwd": folder, "check": True, "capture_output": True, "text": True}
     initdb = [programs / "initdb", "-D", data, "-U", "greenloop", "-A", "trust", "-E", "UTF8", "--no-sync"]
     subprocess.run([str(a) for a in initdb], **known)
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off -c max_connections=400"
+    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
+    options += " -c max_connections=400"
     control = str(programs / "pg_ctl")
     start = [control, "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start"]
     subprocess.run(start, **known)
