@@ -29,7 +29,7 @@ def record(job: TuningJob, trial: optuna.Trial, scores: Scores) -> None:
     objectives = job.options.objectives
     if lost:
         if len(objectives) == 1 and job.options.pruner is None:
-            trial.report(_as_if_whole(job, scores), step=len(scores.items))
+            trial.report(scores.mean, step=len(scores.items))
         job.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     else:
         job.study.tell(trial, values_of(objectives, scores.mean, cost))
@@ -52,20 +52,6 @@ def saved(study: optuna.Study) -> Saved:
         runs=sum(int(f.get("n", 0)) for f in figures),
         runs_spared=sum(int(t.user_attrs.get("spared", 0)) for t in trials),
     )
-
-
-def _as_if_whole(job: TuningJob, scores: Scores) -> float:
-    """For the sampler: a mean over all tasks, those not run as they went for complete configurations on average.
-
-    The tasks that were run are those that tell most, so their own mean could not be set beside anything.
-    """
-    expected: dict[str, list[float]] = {}
-    for one in job.tried():
-        for task, mean in one.by_task.items() if one.complete else ():
-            expected.setdefault(task, []).append(mean)
-    whole = {task: sum(means) / len(means) for task, means in expected.items()}
-    whole |= {item.task_id: item.score for item in scores.items}
-    return sum(whole.values()) / len(whole)
 
 
 def _cost_row(job: TuningJob, item: TaskScore) -> list[float]:

@@ -8,7 +8,7 @@ import optuna
 
 from ..errors import BudgetExhausted
 from .job import TuningJob
-from .racing import stopper, telling_first
+from .racing import stopper
 from .recording import record
 from .trials import Values, finished, key, tried
 from .turns import Turns
@@ -45,7 +45,6 @@ def search(job: TuningJob) -> None:
                 limit,
                 first_replicate=_replicate(job, values),
                 stop_early=stopper(job, trial),
-                tasks=telling_first(job) if options.racing and options.pruner is None else job.tasks,
             )
         except BudgetExhausted:
             turns.give_back(trial, values, again=False)

@@ -1,4 +1,4 @@
-"""Racing drops what cannot win, and seldom what is better."""
+"""Racing drops what cannot win, and seldom what is equal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from greenloop.optimizers.racing import Race, chance_ahead, sign_test, signed_rank_test
+from greenloop.optimizers.racing import Race, sign_test, signed_rank_test
 from scipy import stats
 
 
@@ -42,38 +42,18 @@ def test_one_lucky_leader_alone_drops_nothing() -> None:
     assert not Race([lucky, others, others]).lost(items([0] * 20))
 
 
-def test_the_better_one_is_seldom_dropped_and_the_worse_one_early() -> None:
+def test_equal_configurations_are_seldom_dropped_and_bad_ones_often() -> None:
     rng = random.Random(0)
-    dropped: dict[float, float] = {}
-    run: dict[float, float] = {}
-    for ahead in (0.15, 0.1, -0.1):
-        ends: list[int] = []
-        for _ in range(300):
+    dropped = {0.0: 0, 0.3: 0}
+    for worse in dropped:
+        for _ in range(200):
             chances = [rng.betavariate(0.8, 0.8) for _ in range(60)]
             leaders = [leader([int(rng.random() < c) for c in chances]) for _ in range(3)]
+            mine = [int(rng.random() < max(0.0, c - worse)) for c in chances]
             race = Race(leaders)
-            mine = items([int(rng.random() < c + ahead) for c in chances])
-            ends.append(next((n for n in range(1, 60) if race.lost(mine[:n])), 60))
-        dropped[ahead] = sum(end < 60 for end in ends) / len(ends)
-        run[ahead] = sum(ends) / len(ends)
-    # What the docstring of Race states, with three standard errors of 300 races.
-    assert dropped[0.15] <= 0.04 + 0.034
-    assert dropped[0.1] <= 0.10 + 0.052
-    assert dropped[-0.1] >= 0.98 - 0.024
-    assert run[-0.1] <= 25
-
-
-def test_who_cannot_catch_up_has_lost_and_who_can_has_not() -> None:
-    assert chance_ahead(0, 0, seen=10, left=10) == pytest.approx(0.5)
-    assert chance_ahead(2, 4, seen=30, left=0) == 0
-    assert chance_ahead(4, 2, seen=30, left=0) == pytest.approx(1)
-    chances = [chance_ahead(w, 6 - w, seen=20, left=40) for w in range(7)]
-    assert chances == sorted(chances)
-    solves_all = leader([1] * 60)
-    assert Race([solves_all, solves_all]).lost(
-        items([1] * 50 + [0])
-    )  # one behind, and no task left to gain on
-    assert not Race([solves_all, solves_all]).lost(items([1] * 50))
+            dropped[worse] += any(race.lost(items(mine[:n])) for n in range(1, 61))
+    assert dropped[0.0] <= 10
+    assert dropped[0.3] >= 80
 
 
 def test_graded_scores_are_compared_by_how_much_worse_they_are() -> None:
