@@ -143,6 +143,7 @@ def test_a_cache_that_cannot_be_written_costs_only_the_next_download(server, tmp
         ("Set.jsonl", json.dumps([dict(reversed(r.items())) for r in RECORDS]).encode()),
         ("Set.jsonl.gz", gzip.compress(JSONL)),
     ],
+    ids=["lines", "marked-crlf", "list", "list-reordered", "zipped"],
 )
 def test_a_copy_in_a_folder_is_used_however_it_was_serialised(server, tmp_path, filename, content):
     (tmp_path / filename).write_bytes(content)
