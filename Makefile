@@ -25,7 +25,7 @@ ollama:  # a real Ollama server for the tests: the one on the path, else built o
 
 test: setup  # the sandbox alone: its looping programs run at idle priority, and are slow beside other work
 	$(BIN)/python -m pytest tests/sandbox
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/sandbox
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/sandbox
 
 test-fast: setup
 	$(BIN)/python -m pytest -m "not slow"

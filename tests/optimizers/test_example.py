@@ -16,7 +16,7 @@ from greenloop.optimizers.artifact import read
 def test_the_example_tunes_picks_exports_and_loads(tmp_path: Path) -> None:
     script = Path(__file__).parents[2] / "examples" / "tune_own_program.py"
     done = subprocess.run(
-        [sys.executable, str(script), "--tasks", "8"],
+        [sys.executable, str(script), "--tasks", "6"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
