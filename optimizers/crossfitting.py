@@ -92,4 +92,5 @@ def _one_fold(
             trainset=job.tasks,
             locked=held,
             score=job.score_locked,
+            cost=job.compute_of,
         )

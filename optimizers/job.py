@@ -19,11 +19,12 @@ from ..evals.search_record import Estimate
 from ..modules.knobs import Knob
 from ..runtime.budget import Budget, Meter
 from ..runtime.task import Task
+from .baselines import models_of
 from .crew import Crew, SharedMeter
 from .front import CheapestWithin
-from .objectives import QUALITY, costing
+from .objectives import QUALITY, TOKENS, costing
 from .space import plain_values, with_values
-from .trials import Tried, tried
+from .trials import Tried, finished, in_tokens, tried
 
 FRESH = 1000
 """Number of the first replicate of finalists: no number that a search reaches."""
@@ -113,7 +114,9 @@ class TuningJob:
         random.Random(options.seed).shuffle(self.tasks)
         self.defaults = plain_values(found, default=True)
         self.size = math.prod(knob.size for knob in found.values())
-        self.costing = costing(program, options.objectives, options.parameters)
+        self.costing = costing(models_of(program), options.objectives, options.parameters)
+        if any(trial.user_attrs.get("unit") == TOKENS for trial in finished(study)):
+            self.costing.count_tokens()
         self.part = part
         self.estimate: Estimate | None = None
         self.crew = crew
@@ -122,7 +125,8 @@ class TuningJob:
 
     def tried(self) -> list[Tried]:
         """The distinct configurations that finished, their replicates pooled."""
-        return tried(self.study, self.found)
+        found = tried(self.study, self.found)
+        return [in_tokens(one) for one in found] if self.costing.unit == TOKENS else found
 
     def left(self) -> dict[str, float]:
         """What is left of each limit of the whole budget."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import dspy
@@ -14,26 +14,47 @@ from ..errors import UsageError
 from ..evals.scoring import TaskScore
 from ..evals.search_record import Cost
 from ..runtime.language_model import language_model
-from .baselines import models_of
 
 QUALITY = "quality"
 OBJECTIVES = (QUALITY, "compute", "seconds")
+SIZED, TOKENS = "parameters × tokens", "tokens"
+"""What compute can be counted in."""
 
 
-@dataclass(frozen=True, slots=True)
 class Costing:
-    """How a run's cost is counted.
+    """How a run's cost is counted: parameters × tokens, or tokens alone.
 
-    Attributes:
-        sizes: Model → number of parameters; empty where tokens are counted instead.
-        unit: "parameters × tokens" or "tokens".
+    Where a model was called whose size is not known (a module of the user's own may call any), tokens are counted from
+    then on, with a warning; where compute is an objective that is refused instead.
+
+    Args:
+        sizes: Model → number of parameters; empty where tokens are counted.
+        must_price: Compute is an objective: every model's size must be known.
+
+    Example:
+        >>> Costing({}).unit
+        'tokens'
     """
 
-    sizes: Mapping[str, float]
-    unit: str
+    def __init__(self, sizes: Mapping[str, float], *, must_price: bool = False) -> None:
+        self._sizes, self._must_price = dict(sizes), must_price
+
+    @property
+    def unit(self) -> str:
+        """What compute is counted in: `SIZED` or `TOKENS`."""
+        return SIZED if self._sizes else TOKENS
+
+    def count_tokens(self) -> None:
+        """Count tokens from now on."""
+        self._sizes = {}
 
     def mean(self, items: Sequence[TaskScore]) -> Cost:
-        """Mean cost of these runs."""
+        """Mean cost of these runs.
+
+        Raises:
+            UsageError: Compute is an objective, and a model was called whose size is not known.
+        """
+        self._look(items)
         prompts = [self._weighted(item, answer=False) for item in items]
         answers = [self._weighted(item, answer=True) for item in items]
         n = len(items)
@@ -50,53 +71,61 @@ class Costing:
         def tokens(usage: Any) -> int:
             return usage.tokens_out if answer else usage.tokens_in
 
-        if not self.sizes:
+        if not self._sizes:
             return float(tokens(item.usage))
-        return math.fsum(self._size(model) * tokens(usage) for model, usage in item.by_model.items())
+        return math.fsum(self._sizes[model] * tokens(usage) for model, usage in item.by_model.items())
 
-    def _size(self, model: str) -> float:
-        if model not in self.sizes:
-            raise UsageError(
-                f"{model} was called and its number of parameters is not known: give the tuner"
-                f" parameters={{{model!r}: 1.5e9}}"
-            )
-        return self.sizes[model]
+    def _look(self, items: Sequence[TaskScore]) -> None:
+        unknown = sorted({model for item in items for model in item.by_model} - self._sizes.keys())
+        if not self._sizes or not unknown:
+            return
+        said = f"{unknown[0]} was called and its number of parameters is not known"
+        remedy = f"parameters={{{unknown[0]!r}: 1.5e9}}"
+        if self._must_price:
+            raise UsageError(f"{said}: give {remedy}")
+        self.count_tokens()
+        warnings.warn(
+            f"{said}: compute counts tokens, of whatever model; {remedy} counts parameters × tokens",
+            stacklevel=2,
+        )
 
 
 def costing(
-    program: dspy.Module, objectives: Sequence[str], parameters: Mapping[str, float] | None = None
+    models: Sequence[Any], objectives: Sequence[str], parameters: Mapping[str, float] | None = None
 ) -> Costing:
-    """How this program's compute is counted: parameters × tokens where every model's size is known.
+    """How compute is counted: parameters × tokens where every model's size is known.
 
     Args:
-        program: The program.
+        models: The models that a program may call, as its stages name them; None is that of `dspy.configure`.
         objectives: What is searched for.
         parameters: Model → number of parameters, for models whose server publishes none.
 
     Raises:
         UsageError: Compute of several models is asked for, and one's size is not known.
     """
-    sizes: dict[str, float] = {}
+    sizes: dict[str, float] = {name: float(size) for name, size in (parameters or {}).items()}
     unknown: list[str] = []
-    for model in models_of(program):
+    asked = 0
+    for model in models:
         chosen = model if model is not None else dspy.settings.lm
         if chosen is None:
             continue
         engine = cast("Any", language_model(chosen).engine)
         name = str(engine.spec.name)
-        size = (parameters or {}).get(name) or engine.describe().parameters
+        asked += 1
+        size = sizes.get(name) or engine.describe().parameters
         if size:
             sizes[name] = float(size)
         else:
             unknown.append(name)
     if not unknown and sizes:
-        return Costing(sizes, "parameters × tokens")
-    if "compute" in objectives and len(unknown) + len(sizes) > 1:
+        return Costing(sizes, must_price="compute" in objectives)
+    if "compute" in objectives and asked > 1:
         raise UsageError(
             f"compute of several models is parameters × tokens, and the size of {', '.join(unknown)} is not known:"
             f" give the tuner parameters={{{unknown[0]!r}: 1.5e9}}, or leave compute out of the objectives"
         )
-    return Costing({}, "tokens")
+    return Costing({})
 
 
 def check_objectives(objectives: Sequence[str]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ def record(job: TuningJob, trial: optuna.Trial, scores: Scores) -> None:
         "scores": {item.task_id: item.score for item in scores.items},
         "costs": {item.task_id: _cost_row(job, item) for item in scores.items},
         "cost": cost.model_dump(),
+        "unit": job.costing.unit,
         "paid_calls": job.calls_paid_in_trial(),
         "spared": len(job.tasks) - len(scores.items),
     }

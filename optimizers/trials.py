@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
@@ -56,6 +56,22 @@ def tried(study: optuna.Study, found: Iterable[str]) -> list[Tried]:
     for trial in finished(study):
         groups.setdefault(key({path: trial.params[path] for path in paths}), []).append(trial)
     return [_pooled(trials, paths) for trials in groups.values()]
+
+
+def in_tokens(one: Tried) -> Tried:
+    """The same with its compute in tokens, divided into prompts and answers as it was before."""
+    cost = one.cost
+    if cost is None or cost.compute == cost.tokens:
+        return one
+    share = cost.tokens / cost.compute if cost.compute else 0.0
+    priced = cost.model_copy(
+        update={
+            "compute": cost.tokens,
+            "compute_in": share * cost.compute_in,
+            "compute_out": share * cost.compute_out,
+        }
+    )
+    return replace(one, cost=priced)
 
 
 def key(values: Values) -> str:
