@@ -2,7 +2,8 @@
 
 Where models do not fit into memory together, a server unloads one to load the other, which takes longer than
 many calls. Calls for a model that is loaded go first, until the call that waits longest has waited its due;
-then its model has its turn. With models that fit together, calls go in order of arrival.
+then its model has its turn. With models that fit together, calls go in order of arrival. One model under two
+loading options (a context of another size) is loaded anew for each: that counts as a change of model too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .patience import Patience
 from .slot_learning import SlotLearner
@@ -24,9 +26,16 @@ _queues: dict[str, EndpointQueue] = {}
 _lock = threading.Lock()
 
 
+class _Loaded(NamedTuple):
+    """A model as a server has it in memory."""
+
+    model: str
+    loading: str
+
+
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    model: str
+    model: _Loaded
     exclusive: bool
     alone: bool
     since: float
@@ -63,9 +72,9 @@ class EndpointQueue:
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
-        self._running: dict[str, int] = {}
+        self._running: dict[_Loaded, int] = {}
         self._alone = False
-        self._loaded: dict[str, bool] = {}
+        self._loaded: dict[_Loaded, bool] = {}
         self._apart: set[frozenset[str]] = set()
 
     def __len__(self) -> int:
@@ -96,18 +105,22 @@ class EndpointQueue:
             self._apart.add(frozenset((one, other)))
 
     @contextmanager
-    def turn(self, model: str, exclusive: bool = False, alone: bool = False) -> Generator[bool]:
+    def turn(
+        self, model: str, exclusive: bool = False, alone: bool = False, loading: str = ""
+    ) -> Generator[bool]:
         """Wait for a slot, hold it inside the block.
 
         Args:
             model: The model that the call needs loaded.
             exclusive: It was declared not to fit beside other exclusive models.
             alone: No other call may be in flight beside it.
+            loading: The options that it must be loaded with, where the server loads it anew for others.
 
         Yields:
             Whether the call makes the endpoint change models.
         """
-        place = _Waiting(model, exclusive, alone, self._clock())
+        needed = _Loaded(model, loading)
+        place = _Waiting(needed, exclusive, alone, self._clock())
         with self._lock:
             self._waiting.append(place)
             self._let_through()
@@ -118,9 +131,9 @@ class EndpointQueue:
             with self._lock:
                 if place.go.is_set():
                     self._alone = False
-                    self._running[model] -= 1
-                    if not self._running[model]:
-                        del self._running[model]
+                    self._running[needed] -= 1
+                    if not self._running[needed]:
+                        del self._running[needed]
                 else:  # interrupted while waiting
                     self._waiting.remove(place)
                 self._let_through()
@@ -154,15 +167,16 @@ class EndpointQueue:
                     return place
         return None if self._in_its_way(first, self._running) else first
 
-    def _in_its_way(self, place: _Waiting, models: Mapping[str, object]) -> list[str]:
+    def _in_its_way(self, place: _Waiting, models: Mapping[_Loaded, object]) -> list[_Loaded]:
         """Those of `models` that do not fit beside the call's."""
         return [
             other
             for other in models
             if other != place.model
             and (
-                (place.exclusive and self._loaded.get(other, False))
-                or frozenset((place.model, other)) in self._apart
+                other.model == place.model.model
+                or (place.exclusive and self._loaded.get(other, False))
+                or frozenset((place.model.model, other.model)) in self._apart
             )
         ]
 

@@ -21,7 +21,8 @@ class Patience:
 
     The time budget belongs to the outage, not to each call: calls that queue behind a dead server do not wait
     `retry_s` each, one after another. An outage ends with the first call that succeeds, or when nobody tried
-    for as long as `retry_s`.
+    for as long as `retry_s`. A call that fails on its own while others succeed has the same time from its first
+    failure on, so that none is tried for ever.
 
     Args:
         sleep: Waits; injected by tests.
@@ -48,13 +49,17 @@ class Patience:
             ModelTimeout: The same for calls that took too long.
         """
         pause = _PAUSE_S[0]
+        failing_since: float | None = None
         while True:
+            began = self._clock()
             try:
                 done = work()
             except Refused:
                 raise
             except (ModelUnavailable, ModelTimeout):
-                if self._failed(retry_s) >= retry_s:
+                failed = self._clock()
+                failing_since = failed if failing_since is None else failing_since
+                if max(self._outage_s(began, failed, retry_s), failed - failing_since) >= retry_s:
                     raise
                 self._sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, _PAUSE_S[1])
@@ -63,11 +68,11 @@ class Patience:
                     self._away_since = None
                 return done
 
-    def _failed(self, retry_s: float) -> float:
-        """Note a failure; how long the outage lasts by now, in seconds."""
-        now = self._clock()
+    def _outage_s(self, began: float, failed: float, retry_s: float) -> float:
+        """Note a try that failed, and how long the outage lasts by now, in seconds."""
         with self._lock:
-            if self._away_since is None or now - self._last_failure > max(retry_s, 2 * _PAUSE_S[1]):
-                self._away_since = now
-            self._last_failure = now
-            return now - self._away_since
+            untried_s = began - self._last_failure
+            if self._away_since is None or untried_s > max(retry_s, 2 * _PAUSE_S[1]):
+                self._away_since = failed
+            self._last_failure = failed
+            return failed - self._away_since

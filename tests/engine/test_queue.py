@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from greenloop.errors import ModelUnavailable
+from greenloop.errors import ModelTimeout, ModelUnavailable
 from greenloop.runtime.backends.failures import Refused
 from greenloop.runtime.backends.ollama_memory import OllamaMemory, staying
 from greenloop.runtime.endpoint_queue import EndpointQueue
@@ -17,12 +17,13 @@ from greenloop.runtime.slot_learning import SlotLearner
 
 
 def in_order(queue: EndpointQueue, models: list[str], exclusive: bool) -> list[str]:
-    """The order in which calls queued behind a first one are let through."""
+    """The order in which calls queued behind a first one for "a" are let through; "a/8" is "a" loaded with 8."""
     order: list[str] = []
     threads: list[threading.Thread] = []
 
     def call(model: str) -> None:
-        with queue.turn(model, exclusive):
+        name, _, loading = model.partition("/")
+        with queue.turn(name, exclusive, loading=loading):
             order.append(model)
 
     with queue.turn("a", exclusive):
@@ -46,6 +47,12 @@ def test_calls_go_in_order_of_arrival_where_models_fit_together() -> None:
 def test_calls_for_the_loaded_model_go_first_where_they_do_not() -> None:
     queue = EndpointQueue(1)
     assert in_order(queue, ["b", "a", "b", "a"], exclusive=True) == ["a", "a", "b", "b"]
+    assert queue.swaps == 1
+
+
+def test_one_model_under_two_contexts_is_taken_in_turns_beside_others_that_fit() -> None:
+    queue = EndpointQueue(1)
+    assert in_order(queue, ["a/8", "a", "b", "a/8", "a"], exclusive=False) == ["a", "b", "a", "a/8", "a/8"]
     assert queue.swaps == 1
 
 
@@ -118,6 +125,61 @@ def test_an_outage_is_retried_inside_its_time_budget() -> None:
     now[0], back_at[0] = 0.0, 100.0
     with pytest.raises(ModelUnavailable):
         patience.call(work, retry_s=3)
+
+
+@pytest.mark.parametrize("took_s", [5.0, 60.0, 600.0])
+def test_a_server_that_hangs_is_given_up_however_long_each_try_takes(took_s: float) -> None:
+    now, tried = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def hang() -> None:
+        tried.append(now[0])
+        assert len(tried) < 100, "tried for ever"
+        now[0] += took_s
+        raise ModelTimeout("took too long")
+
+    with pytest.raises(ModelTimeout):
+        Patience(sleep, lambda: now[0]).call(hang, retry_s=30)
+    assert 2 <= len(tried) <= 8
+
+
+def test_a_call_that_fails_on_its_own_is_given_up_while_others_succeed() -> None:
+    now, tried = [0.0], []
+    patience = Patience(lambda seconds: others(seconds), lambda: now[0])
+
+    def others(seconds: float) -> None:
+        now[0] += seconds
+        patience.call(lambda: None, retry_s=30)
+
+    def fail() -> None:
+        tried.append(now[0])
+        assert now[0] < 300, "tried for ever"
+        raise ModelUnavailable("the call failed")
+
+    with pytest.raises(ModelUnavailable):
+        patience.call(fail, retry_s=30)
+    assert 30 <= now[0] <= 40
+
+
+def test_a_new_outage_has_the_whole_time_again() -> None:
+    now, back_at = [0.0], [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def work() -> str:
+        if now[0] < back_at[0]:
+            raise ModelUnavailable("away")
+        return "back"
+
+    patience = Patience(sleep, lambda: now[0])
+    back_at[0] = 100.0
+    with pytest.raises(ModelUnavailable):
+        patience.call(work, retry_s=30)
+    now[0], back_at[0] = 200.0, 220.0
+    assert patience.call(work, retry_s=30) == "back"
 
 
 def test_what_is_refused_for_good_is_tried_once() -> None:
