@@ -22,6 +22,7 @@ from typing import Any
 from ...errors import ModelUnavailable, UnknownModel
 from ..gguf_file import GgufFile, file_digest
 from ..model_spec import ModelSpec
+from . import direct
 from .base import Call
 from .failures import translate
 from .litellm_chat import LitellmBackend, openai_arguments
@@ -204,6 +205,7 @@ class EmbeddedBackend(LitellmBackend):
     def connection(self) -> dict[str, Any]:
         """Start the server where it does not run yet; its address and key."""
         server = _server_for(self._settings)
+        direct.keep_direct(server.url)
         return {"api_base": f"{server.url}/v1", "api_key": server.key}
 
     def arguments(self, call: Call) -> dict[str, Any]:
@@ -222,7 +224,7 @@ class EmbeddedBackend(LitellmBackend):
         headers = {"Authorization": f"Bearer {server.key}"}
         body = {"content": text, "add_special": True}
         try:
-            answer = httpx.post(f"{server.url}/tokenize", json=body, headers=headers, timeout=30)
+            answer = direct.request("POST", f"{server.url}/tokenize", json=body, headers=headers, timeout=30)
             answer.raise_for_status()
         except httpx.HTTPError as error:
             raise translate(error, self.spec) from error

@@ -76,7 +76,8 @@ def translate(error: BaseException, spec: ModelSpec) -> GreenloopError:
         return UnknownModel(not_there(spec))
     if kind == "Timeout":
         return ModelTimeout(f"{spec.name} took longer than {options.timeout_s:g} s (timeout_s)")
-    if kind in ("AuthenticationError", "PermissionDeniedError"):
+    status = _status(error)
+    if kind in ("AuthenticationError", "PermissionDeniedError") or status in (401, 403):
         return Refused(
             f"{spec.name}: the server refuses the key; set it with api_key or in GREENLOOP_API_KEY"
         )
@@ -89,7 +90,16 @@ def translate(error: BaseException, spec: ModelSpec) -> GreenloopError:
     )
     if any(r in lowered for r in refused):
         return ModelUnavailable(away(spec))
+    if status in (400, 422):
+        return Refused(f"{spec.name}: the server refuses the call ({_tail(text)})")
     return ModelUnavailable(f"{spec.name}: the call failed ({kind}: {_tail(text)})")
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status that an error of litellm, its clients or httpx tells."""
+    answer = getattr(error, "response", None)
+    found = getattr(error, "status_code", None) or getattr(answer, "status_code", None)
+    return found if isinstance(found, int) else None
 
 
 def _tail(text: str, most: int = 200) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from ..model_spec import ModelSpec
 from .answer_text import RepetitionWatch, split_thinking, strip_escapes
 from .base import Answer, Call
+from .direct import keep_direct
 from .event_loop import wait_for
 from .failures import BrokenOff, PromptTooLong, Stalled, too_long, translate
 from .wire import Piece, pieces
@@ -134,6 +135,7 @@ class LitellmBackend:
         """Where and as whom to call: api_base and key."""
         key = self._spec.options.api_key
         found: dict[str, Any] = {}
+        keep_direct(self._spec.api_base)
         if self._spec.api_base is not None:
             found["api_base"] = self._spec.api_base
         if key is not None:

@@ -55,6 +55,11 @@ class OllamaBackend(LitellmBackend):
         return ollama_api.full_name(self._spec.short_name)
 
     @property
+    def loading(self) -> str:
+        """The options that the model is loaded with: Ollama loads it anew for others."""
+        return json.dumps(self._loading_options(), sort_keys=True)
+
+    @property
     def seen_apart(self) -> frozenset[frozenset[str]]:
         """Pairs of models that `ps` showed not to fit together."""
         return self._memory.apart
@@ -106,20 +111,16 @@ class OllamaBackend(LitellmBackend):
         except ModelUnavailable:
             self._memory.forget(self.loaded_as)  # a server that comes back has nothing loaded
             raise
-        self._memory.used(self.loaded_as, self._settings)
+        self._memory.used(self.loaded_as, self.loading)
         return dataclasses.replace(answer, load_s=load_s)
-
-    @property
-    def _settings(self) -> str:
-        return json.dumps(self._loading_options(), sort_keys=True)
 
     def _load(self) -> float:
         """Have the model loaded, anew where answers are to repeat; the seconds that took."""
         fresh = self._spec.options.deterministic
-        if not fresh and self._memory.is_warm(self.loaded_as, self._settings):
+        if not fresh and self._memory.is_warm(self.loaded_as, self.loading):
             return 0.0
         with self._memory.loading:
-            if not fresh and self._memory.is_warm(self.loaded_as, self._settings):
+            if not fresh and self._memory.is_warm(self.loaded_as, self.loading):
                 return 0.0
             started = time.monotonic()
             if fresh:
@@ -129,7 +130,7 @@ class OllamaBackend(LitellmBackend):
             if self._spec.options.keep_alive is not None:
                 body["keep_alive"] = self._spec.options.keep_alive
             self._tell("POST", "/api/generate", body, timeout_s=self._spec.options.timeout_s)
-            self._memory.used(self.loaded_as, self._settings)
+            self._memory.used(self.loaded_as, self.loading)
             if before:
                 self._memory.loaded(self.loaded_as, before, self._running())
             return time.monotonic() - started

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...errors import ModelUnavailable, UnknownModel
 from ..model_spec import OLLAMA_URL, parse_model
+from . import direct
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def request(
     """
     import httpx
 
-    answer = httpx.request(method, f"{url}{path}", json=body, timeout=timeout_s)
+    answer = direct.request(method, f"{url}{path}", json=body, timeout=timeout_s)
     if answer.is_error:
         text = answer.text[:300]
         raise httpx.HTTPStatusError(text, request=answer.request, response=answer)
@@ -170,7 +171,7 @@ def pull(name: str, url: str | None = None, *, insecure: bool = False) -> Iterat
     url = url or default_url()
     with (
         _away(url, name),
-        httpx.stream(
+        direct.stream(
             "POST",
             f"{url}/api/pull",
             json={"model": name, "stream": True, "insecure": insecure},

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import UnknownModel, UsageError
 from ..model_spec import ModelSpec
+from . import direct
 from .base import Call
 from .failures import not_there, translate
 from .litellm_chat import LitellmBackend, openai_arguments
@@ -121,7 +122,7 @@ class OpenAIServerBackend(LitellmBackend):
         url = f"{base.rsplit('/', 1)[0]}/{path}" if path == "props" else f"{base}/{path}"
         key = self.connection()["api_key"]
         try:
-            answer = httpx.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=10)
+            answer = direct.request("GET", url, headers={"Authorization": f"Bearer {key}"}, timeout=10)
             answer.raise_for_status()
             return answer.json()
         except (httpx.HTTPError, ValueError) as error:

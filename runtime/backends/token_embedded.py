@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import ModelUnavailable
 from ..token_source import END, Drawn, Mode, Piece, Prompt, Step, Which
+from . import direct
 from .embedded import EmbeddedBackend, EmbeddedServer
 from .failures import PromptTooLong, too_long, translate
 from .token_lines import LineReading
@@ -131,7 +132,7 @@ class EmbeddedTokens:
         server = self.server
         headers = {"Authorization": f"Bearer {server.key}"}
         try:
-            answer = httpx.post(f"{server.url}{path}", json=body, headers=headers, timeout=60)
+            answer = direct.request("POST", f"{server.url}{path}", json=body, headers=headers, timeout=60)
             answer.raise_for_status()
             return answer.json()
         except (httpx.HTTPError, ValueError) as error:

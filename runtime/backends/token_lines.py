@@ -13,6 +13,7 @@ from typing import Any
 from ...errors import ProgramError
 from ..endpoint_queue import queue_for
 from ..token_source import Drawn, Mode, Piece, Prompt, Step, Which, text_of
+from . import direct
 from .failures import translate
 from .openai_server import OpenAIServerBackend
 
@@ -131,7 +132,9 @@ class CompletionLines:
         base, key = self._address()
         url = f"{base.rsplit('/', 1)[0]}/apply-template"
         try:
-            answer = httpx.post(url, json={"messages": [dict(m) for m in messages]}, headers=key, timeout=30)
+            answer = direct.request(
+                "POST", url, json={"messages": [dict(m) for m in messages]}, headers=key, timeout=30
+            )
         except httpx.HTTPError as error:
             raise translate(error, self._backend.spec) from error
         if answer.is_success and "prompt" in answer.json():
@@ -153,7 +156,7 @@ class CompletionLines:
         body = {"model": self._backend.spec.short_name, "prompt": "a", "max_tokens": 1}
         limit = self._backend.spec.options.timeout_s
         try:
-            answer = httpx.post(f"{base}/completions", json=body, headers=key, timeout=limit)
+            answer = direct.request("POST", f"{base}/completions", json=body, headers=key, timeout=limit)
         except httpx.HTTPError as error:
             raise translate(error, self._backend.spec) from error
         if answer.status_code in (404, 405, 501):
@@ -182,7 +185,9 @@ class CompletionLines:
         }
         limit = httpx.Timeout(10, read=spec.options.timeout_s)
         try:
-            with httpx.stream("POST", f"{base}/completions", json=body, headers=key, timeout=limit) as answer:
+            with direct.stream(
+                "POST", f"{base}/completions", json=body, headers=key, timeout=limit
+            ) as answer:
                 if answer.is_error:
                     answer.read()
                     raise httpx.HTTPStatusError(answer.text[:300], request=answer.request, response=answer)

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..endpoint_queue import queue_for
 from ..token_source import END, Mode, Piece, Prompt, Step, Which, text_of
-from . import ollama_api
+from . import direct, ollama_api
 from .failures import translate
 from .ollama import DEFAULT_CONTEXT, OllamaBackend
 from .token_lines import Chunks, TextSeat, plain_text
@@ -88,7 +88,8 @@ class OllamaTokens:
         """Wait for a slot of the endpoint."""
         spec = self.backend.spec
         queue = queue_for(spec.endpoint, self.backend.slots, self.backend.learns_slots)
-        return queue.turn(spec.model, spec.options.exclusive)
+        loaded_as, loading = self.backend.loaded_as, self.backend.loading
+        return queue.turn(loaded_as, spec.options.exclusive, loading=loading)
 
     def body(self, prompt: str, seed: int, temperature: float, most_tokens: int) -> dict[str, Any]:
         """A raw request."""
@@ -125,7 +126,9 @@ class OllamaTokens:
         body = self.body(prompt, seed, temperature, most_tokens)
         limit = httpx.Timeout(10, read=spec.options.timeout_s)
         try:
-            with httpx.stream("POST", f"{self.backend.url}/api/generate", json=body, timeout=limit) as answer:
+            with direct.stream(
+                "POST", f"{self.backend.url}/api/generate", json=body, timeout=limit
+            ) as answer:
                 if answer.is_error:
                     answer.read()
                     raise httpx.HTTPStatusError(answer.text[:300], request=answer.request, response=answer)
