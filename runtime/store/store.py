@@ -54,16 +54,20 @@ class Store:
         self.url = url.render_as_string(hide_password=False)
         self.engine = engine
         self.writer = writing(engine)
+        self._start()
+
+    def _start(self) -> None:
+        """What belongs to one process: its locks and its claims."""
         self._flight = SingleFlight()
         # SQLite takes one writer at a time: queueing here is quicker than its busy handler. A database in
         # memory is one connection, so its readers queue as well.
-        sqlite = url.get_backend_name() == "sqlite"
+        sqlite = self.parsed_url.get_backend_name() == "sqlite"
+        private = in_memory(self.parsed_url)
         self.write_lock: AbstractContextManager[Any] = threading.RLock() if sqlite else nullcontext()
-        private = in_memory(url)
         self._read_lock: AbstractContextManager[Any] = self.write_lock if private else nullcontext()
-        self._quick = Quick(engine, self._read_lock, self.write_lock)
+        self._quick = Quick(self.engine, self._read_lock, self.write_lock)
         self._ledger = Ledger(self.writer, self.write_lock, self.reading, self.parsed)
-        self._claims = None if private else self._claims_of_this_process()
+        self._claims = None if private else Claims(self.writer, self._quick.insert_first, self.write_lock)
 
     def __repr__(self) -> str:
         return f"Store({shown(self.parsed_url)!r})"
@@ -81,14 +85,11 @@ class Store:
         self.engine.dispose()
 
     def after_fork(self) -> None:
-        """Start afresh in a forked child: its parent's connections and claims are not its own."""
+        """Start afresh in a forked child: its parent's connections and claims are not its own, and its locks may
+        be held by threads that the child does not have."""
         if self._claims is not None:
             self.engine.dispose(close=False)
-            self._flight = SingleFlight()
-            self._claims = self._claims_of_this_process()
-
-    def _claims_of_this_process(self) -> Claims:
-        return Claims(self.writer, self._quick.insert_first, self.write_lock)
+        self._start()
 
     def first_answer(
         self, key: str, compute: Callable[[], dict[str, Any]], label: str = ""

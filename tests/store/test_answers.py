@@ -136,6 +136,28 @@ def test_a_killed_process_blocks_nobody(tmp_path: Path) -> None:
     assert time.monotonic() - started < 5
 
 
+def test_a_forked_child_does_not_wait_for_a_thread_of_its_parent(tmp_path: Path) -> None:
+    with open_store(f"sqlite:///{tmp_path}/s.db") as store:
+        held, done = threading.Event(), threading.Event()
+
+        def write_slowly() -> None:
+            with store.write_lock:
+                held.set()
+                done.wait(60)
+
+        thread = threading.Thread(target=write_slowly)
+        thread.start()
+        assert held.wait(10)
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(20)
+            store.first_answer("child", lambda: {"n": 1})
+            os._exit(0)
+        done.set()
+        thread.join()
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
 def test_a_forked_child_uses_connections_and_claims_of_its_own(tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path}/s.db") as store:
         store.first_answer("parent", lambda: {"n": 1})
