@@ -64,7 +64,8 @@ class Evidence(BaseModel):
         versions: Versions of what had a part in it.
         created: ISO date of the end of the search.
         how: "locked tasks", "cross-fitted over 5 folds" (the figure is then that of tuning like this, each fold's
-            choice on tasks that it was not tuned on), or "" in evidence of older versions.
+            choice on tasks that it was not tuned on; intervals and p take the folds' tunings as given, and are too
+            narrow for tuning anew, as a fold's tasks share one), "not confirmed", or "" in evidence of older versions.
         choices_confirmed: Different choices of this study that were confirmed on its locked tasks so far, this one
             among them: more than one, and the locked tasks begin to be tuned on.
         objectives: What the search made better.
@@ -113,6 +114,10 @@ class Evidence(BaseModel):
             if crossed:
                 lines.append(
                     "  each fold's choice on tasks that it was not tuned on; what is returned was tuned on all"
+                )
+                lines.append(
+                    "  intervals and p are over tasks and take these tunings as given, though a fold's tasks share one:"
+                    " for tuning anew they are too narrow"
                 )
             if self.choices_confirmed > 1:
                 lines.append(

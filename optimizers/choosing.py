@@ -47,7 +47,10 @@ class Choice:
 def choose(job: TuningJob) -> Choice:
     """Run the best configurations again, the defaults among them, and choose the best of these."""
     options = job.options
-    complete = [one for one in job.tried() if one.complete]
+    found = job.tried()
+    complete = [
+        one for one in found if one.complete
+    ] or found  # a pruner of the user's own may have ended them all
     ranked = worth_rerunning(complete, options.finalists, options.objectives, options.pick)
     if not any(one.values == job.defaults for one in ranked):
         ranked += [one for one in complete if one.values == job.defaults]

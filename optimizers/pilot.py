@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from ..errors import BudgetExhausted, UsageError
 from ..evals.search_record import Cost, Estimate
@@ -16,6 +17,9 @@ from .searching import trial_limit
 
 FOLDS = 5
 FEW_TASKS = 60
+
+Folds = int | Literal["few"] | None
+"""How many folds are wished for; see `plan`."""
 
 _LEAST_CONFIGURATIONS = 10
 _PILOT_TASKS = 4
@@ -39,6 +43,17 @@ class PilotRun:
     wall_s: float | None
 
 
+def check_folds(folds: Any) -> None:
+    """Refuse what is no wish for folds.
+
+    Raises:
+        UsageError: It is not.
+    """
+    known = folds is None or folds == "few" or (isinstance(folds, int) and (folds == 0 or folds >= 2))
+    if not known:
+        raise UsageError(f'folds is 0 (never cross-fit), at least 2, or "few", got {folds!r}')
+
+
 def pilot(job: TuningJob) -> PilotRun:
     """Run the defaults on the first tuned tasks.
 
@@ -59,7 +74,7 @@ def pilot(job: TuningJob) -> PilotRun:
     return PilotRun(len(tasks), job.costing.mean(scores.items), wall_s)
 
 
-def plan(job: TuningJob, run: PilotRun, *, tuned: int, locked: int, folds: int | None) -> Estimate:
+def plan(job: TuningJob, run: PilotRun, *, tuned: int, locked: int, folds: Folds) -> Estimate:
     """Say what the budget buys, and whether to confirm on the locked tasks or to cross-fit.
 
     Args:
@@ -67,15 +82,17 @@ def plan(job: TuningJob, run: PilotRun, *, tuned: int, locked: int, folds: int |
         run: What the pilot measured.
         tuned: Tasks to tune on.
         locked: Tasks kept for the confirmation.
-        folds: The user's wish: 0 never cross-fits, a number always does. Without one, fewer than 60 tasks in all are
-            cross-fitted over 5 folds if each search (one for each fold, one for the program that is returned) can try
-            ten configurations, or the whole space.
+        folds: The user's wish: 0 never cross-fits, a number always does. "few" cross-fits fewer than 60 tasks in all
+            over 5 folds if each search (one for each fold, one for the program that is returned) can try ten
+            configurations, or the whole space. None is "few" where no task is locked, else 0.
 
     Raises:
         BudgetExhausted: The budget cannot reach for one configuration and its confirmation.
     """
     split = _estimate(job, run, tuned, locked, 0)
     if folds is None:
+        folds = 0 if locked else "few"
+    if folds == "few":
         few = 2 * FOLDS <= tuned + locked < FEW_TASKS
         crossed = _estimate(job, run, tuned, locked, FOLDS) if few else None
         reached = crossed is not None and crossed.configurations >= min(_LEAST_CONFIGURATIONS, job.size)

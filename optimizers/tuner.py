@@ -24,11 +24,11 @@ from .front import CheapestWithin
 from .importances import importances
 from .job import TunerOptions, TunerProgress, TuningJob
 from .objectives import QUALITY, check_objectives, directions
-from .pilot import pilot, plan, search_share
+from .pilot import Folds, check_folds, pilot, plan, search_share
 from .proving import confirm_choice, front, stamped
 from .searching import search
 from .space import space
-from .study import open_study, study_name
+from .study import open_study, quiet_optuna, study_name
 
 __all__ = ["OptunaTuner", "TunerProgress"]
 
@@ -45,9 +45,9 @@ class OptunaTuner:
     same command goes on with the same study and pays for no stored call again.
 
     Before the search a pilot of a few tasks says what the budget buys; a budget that cannot reach one configuration
-    and its confirmation is refused then. Fewer than 60 tasks in all are cross-fitted over folds where the budget
-    reaches for it: tuned on all folds but one, confirmed on that one, pooled; the program that is returned is then
-    tuned on all of them, and the figure is that of tuning like this.
+    and its confirmation is refused then. Fewer than 60 tasks without a `valset` are cross-fitted over folds where the
+    budget reaches for it: tuned on all folds but one, confirmed on that one, pooled; the program that is returned is
+    then tuned on all of them, and the figure is that of tuning like this. Tasks given as `valset` stay locked.
 
     Args:
         budget: What may be paid; at most 60 % of it are the search's. Without any limit 20 configurations are tried.
@@ -62,7 +62,9 @@ class OptunaTuner:
         pick: How the choice is made among the finalists, on the tuned tasks: `CheapestWithin(points=2)`, or the best
             quality. Another pick on the same study pays only for what it newly needs.
         parameters: Model → number of parameters, for models whose server publishes none.
-        folds: Folds of cross-fitting: 0 never does it, 2 or more always; None decides by tasks and budget.
+        folds: Folds of cross-fitting: 0 never does it, 2 or more always, over `trainset` and `valset` together; "few"
+            does it with both where they are fewer than 60 tasks and the budget reaches, else keeps to the split; None
+            is "few" without a `valset`, and 0 with one.
         sampler: Any Optuna sampler. Without one: brute force where every configuration can be tried, else seeded TPE
             that keeps earlier stages, see `optimizers.prefix_sampler`.
         pruner: Any Optuna pruner, instead of racing; for one objective only. `WilcoxonPruner` is told each task's
@@ -97,7 +99,7 @@ class OptunaTuner:
         objectives: Sequence[str] = (QUALITY,),
         pick: CheapestWithin | None = None,
         parameters: Mapping[str, float] | None = None,
-        folds: int | None = None,
+        folds: Folds = None,
         sampler: optuna.samplers.BaseSampler | None = None,
         pruner: optuna.pruners.BasePruner | None = None,
         study: str | None = None,
@@ -112,8 +114,7 @@ class OptunaTuner:
             finalists = _FINALISTS if len(wanted) == 1 and pick is None else _FINALISTS_OF_A_FRONT
         if finalists < 1 or replicates < 1:
             raise UsageError("finalists and replicates must be at least 1")
-        if folds is not None and (folds < 0 or folds == 1):
-            raise UsageError(f"folds is 0 (never cross-fit) or at least 2, got {folds}")
+        check_folds(folds)
         if pruner is not None and len(wanted) > 1:
             raise UsageError(
                 "Optuna's pruners take one objective: leave pruner out, or search for quality alone"
@@ -121,7 +122,7 @@ class OptunaTuner:
         self.budget = budget or Budget()
         self.store = store
         self.seed = seed
-        self.folds = folds
+        self.folds: Folds = folds
         self.study_name = study
         self.options = TunerOptions(
             budget=self.budget,
@@ -179,8 +180,8 @@ class OptunaTuner:
         Args:
             program: Any DSPy module that holds knobs; it is left as it is.
             trainset: Tasks that the search and its finalists see.
-            valset: Tasks for the one confirmation. Without them the verdict is "not confirmed", unless it is
-                cross-fitted.
+            valset: Tasks for the one confirmation: locked, however few they are. Without them the verdict is "not
+                confirmed", unless it is cross-fitted.
 
         Returns:
             A new program with the chosen values and `.evidence`.
@@ -194,13 +195,12 @@ class OptunaTuner:
         tuned, locked = list(trainset), list(valset or ())
         _apart(tuned, locked)
         store = open_store(self.store) if isinstance(self.store, str) else self.store
-        name = self.study_name or study_name(
-            program, found, [*tuned, *locked], self.seed, self.options.objectives
-        )
+        name = self.study_name or self._content(program, found, [*tuned, *locked])
         crew = Crew(store, name)
         meter = SharedMeter(self.budget.part(_SEARCH_SHARE), crew)
         with crew.present(), use_session(Session(store, seed=self.seed, meter=meter)):
-            scratch = optuna.create_study(directions=directions(self.options.objectives))
+            with quiet_optuna():
+                scratch = optuna.create_study(directions=directions(self.options.objectives))
             trial_job = TuningJob(self.options, program, found, tuned, meter, scratch, crew=crew)
             measured = pilot(trial_job)
             estimate = plan(trial_job, measured, tuned=len(tuned), locked=len(locked), folds=self.folds)
@@ -210,6 +210,18 @@ class OptunaTuner:
             if estimate.folds:
                 return run.cross_fitted([*tuned, *locked])
             return run.confirmed(tuned, locked)
+
+    def _content(self, program: dspy.Module, found: dict[str, Knob], tasks: Sequence[Task]) -> str:
+        options = self.options
+        return study_name(
+            program,
+            found,
+            tasks,
+            self.seed,
+            options.objectives,
+            oracle=options.oracle,
+            metric=options.metric,
+        )
 
     def _ran(self) -> TuningJob:
         if self._job is None:
@@ -271,17 +283,17 @@ class _Tuning:
         return stamped(job, choice, confirmation, locked=(), folds=folds, store=self._store.url)
 
     def _open(self, tasks: Sequence[Task], part: str = "") -> TuningJob:
-        options, seed = self._options, self._options.seed
-        name = self._tuner.study_name or study_name(
-            self._program, self._found, tasks, seed, options.objectives
-        )
+        options = self._options
+        content = self._tuner._content(self._program, self._found, tasks)  # pyright: ignore[reportPrivateUsage]
+        name = self._tuner.study_name or content
         if self._tuner.study_name and part:
             name = f"{name} {part}"
         with self._crew.alone("opening"):
             study = open_study(
                 self._store.url,
                 name,
-                options.sampler or optuna.samplers.TPESampler(seed=seed),
+                options.sampler or optuna.samplers.TPESampler(seed=options.seed),
+                content=content,
                 directions=directions(options.objectives),
                 pruner=options.pruner,
             )

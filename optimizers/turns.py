@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -16,9 +17,10 @@ from .trials import FINISHED, Values, key
 
 _AGAIN = 20
 _PAUSE_S = 0.2
+_FIXED = "fixed_params"  # where Optuna keeps what `enqueue_trial` was given
 _RUNNING = optuna.trial.TrialState.RUNNING
 _FAIL = optuna.trial.TrialState.FAIL
-_OVER = "search over"
+_OVER, _QUEUED = "search over", "first trials queued"
 
 
 class Turns:
@@ -88,16 +90,17 @@ class Turns:
         self.crew.drop(self._part(trial.number))
 
     def _ask(self) -> tuple[optuna.Trial, Values] | None:
-        trials = self.study.get_trials(deepcopy=False)
-        if not trials:
-            self.study.enqueue_trial(self.first)
+        if not self.study.user_attrs.get(_QUEUED):
+            self.study.enqueue_trial(self.first, skip_if_exists=True)
             if self.size <= self.limit and self.seed is not None:
                 for values in grid(self.found):
                     self.study.enqueue_trial(values, skip_if_exists=True)
+            self.study.set_user_attr(_QUEUED, True)
         running = self._distinct(self._trials(_RUNNING))
+        begun = len(self._trials(*FINISHED, _RUNNING))
         for attempt in range(_AGAIN):
             if self.seed is not None:
-                self.study.sampler = PrefixSampler(self.found, seed=self.seed + len(trials) + attempt)
+                self.study.sampler = PrefixSampler(self.found, seed=_seed(self.seed, begun, attempt))
             trial = self.study.ask()
             values = suggest(trial, self.found)
             if key(values) not in running:
@@ -116,8 +119,10 @@ class Turns:
             if not self.crew.is_held(self._part(trial.number)):
                 if all(one.number != trial.number for one in self._trials(_RUNNING)):
                     continue  # its worker told it, and gave its claim back, since the trials were read
-                if all(path in trial.params for path in self.found):
-                    self._queue_again(trial.number, {path: trial.params[path] for path in self.found})
+                # A worker that died before it read them all leaves what was queued for it.
+                values = {**trial.system_attrs.get(_FIXED, {}), **trial.params}
+                if all(path in values for path in self.found):
+                    self._queue_again(trial.number, {path: values[path] for path in self.found})
                 self.study.tell(trial.number, state=_FAIL)
 
     def _queue_again(self, number: int, values: Values) -> None:
@@ -133,3 +138,12 @@ class Turns:
 
     def _part(self, what: Any) -> str:
         return f"{self.study.study_name}|{what}"
+
+
+def _seed(seed: int, begun: int, attempt: int) -> int:
+    """Seed of a draw: of the search's seed and of how many trials were begun, those that failed left out.
+
+    So a search that was stopped draws what it would have drawn, and no two searches draw alike a trial apart.
+    """
+    digest = hashlib.blake2b(f"{seed}|{begun}|{attempt}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big")

@@ -36,7 +36,7 @@ def small_space(model) -> gl.Program:
 def test_few_tasks_are_cross_fitted_where_the_budget_reaches() -> None:
     model = ScriptedModel(three_is_right)
     made = gl.OptunaTuner(budget=gl.Budget(n_trials=4), store="sqlite://", replicates=1)
-    tuned = made.compile(small_space(model), trainset=TASKS[:10], valset=TASKS[10:])
+    tuned = made.compile(small_space(model), trainset=TASKS)
     evidence = tuned.evidence
     assert evidence.how == "cross-fitted over 5 folds"
     assert evidence.confirmed.n == 20
@@ -46,6 +46,7 @@ def test_few_tasks_are_cross_fitted_where_the_budget_reaches() -> None:
     assert evidence.baselines[0].figure.rate < 0.5
     assert "better than the defaults" in evidence.verdict
     assert "tuning like this, cross-fitted over 5 folds" in str(evidence)
+    assert "take these tunings as given" in str(evidence)
     assert tuned.generate.temperature.value == 0.8
     assert len(evidence.tasks["tuned"]) == 20
     # The folds' searches ask what the first search asked: they cost nothing but their confirmations.
@@ -57,7 +58,7 @@ def test_a_rerun_of_a_cross_fitted_tuning_pays_nothing(tmp_path) -> None:
 
     def tune() -> gl.Program:
         made = gl.OptunaTuner(budget=gl.Budget(n_trials=4), store=f"sqlite:///{tmp_path}/t.db", replicates=1)
-        return made.compile(small_space(model), trainset=TASKS[:10], valset=TASKS[10:])
+        return made.compile(small_space(model), trainset=TASKS)
 
     first = tune()
     calls = len(model.calls)
@@ -78,8 +79,30 @@ def test_folds_can_be_refused_or_asked_for() -> None:
     assert tune(2, None).how == "cross-fitted over 2 folds"
     with pytest.raises(UsageError, match="10 tasks cannot be cross-fitted over 6 folds"):
         tune(6, None)
-    with pytest.raises(UsageError, match="folds is 0"):
-        gl.OptunaTuner(folds=1)
+    for wrong in (1, -2, "many"):
+        with pytest.raises(UsageError, match="folds is 0"):
+            gl.OptunaTuner(folds=wrong)
+
+
+def test_tasks_given_as_valset_stay_locked_however_few_they_are() -> None:
+    seen: set[str] = set()
+
+    def tune(**settings) -> gl.Evidence:
+        made = gl.OptunaTuner(
+            budget=gl.Budget(n_trials=4),
+            store="sqlite://",
+            replicates=1,
+            on_progress=lambda p: seen.update(s.task_id for s in p.scoring.scores if p.phase != "confirm"),
+            **settings,
+        )
+        model = ScriptedModel(three_is_right)
+        return made.compile(small_space(model), trainset=TASKS[:10], valset=TASKS[10:]).evidence
+
+    locked = tune()
+    assert locked.how == "locked tasks"
+    assert locked.confirmed.n == 10
+    assert seen == {task.task_id for task in TASKS[:10]}
+    assert tune(folds="few").how == "cross-fitted over 5 folds"
 
 
 def test_the_pilot_tells_what_the_budget_buys_before_the_search() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import greenloop as gl
 import optuna
 import pytest
@@ -137,3 +139,48 @@ def test_a_configuration_asked_for_again_is_a_fresh_draw_and_is_pooled() -> None
     assert len(seeds) == len(set(seeds))
     assert sum(len(one.trials) for one in pooled) == tuned.evidence.trials
     assert tuned.evidence.saved.paid_calls >= len(TASKS) * (tuned.evidence.trials - 1)
+
+
+def test_a_pruner_that_ends_every_trial_leaves_the_best_of_them() -> None:
+    made = tuner(pruner=optuna.pruners.ThresholdPruner(lower=2.0), concurrency=1)
+    tuned = made.compile(program(), trainset=TASKS)
+    assert {trial.state.name for trial in made.study.trials} == {"PRUNED"}
+    assert tuned.evidence.finalists
+
+
+def test_optunas_own_log_tells_nothing_of_studies_and_keeps_the_users_verbosity() -> None:
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    logging.getLogger("optuna").addHandler(handler)
+    try:
+        tuner().compile(program(), trainset=TASKS)
+        assert optuna.logging.get_verbosity() == optuna.logging.INFO
+    finally:
+        logging.getLogger("optuna").removeHandler(handler)
+        optuna.logging.set_verbosity(before)
+    assert [record.getMessage() for record in records] == []
+
+
+def test_scores_of_another_metric_steering_or_task_set_are_never_taken_for_these(tmp_path) -> None:
+    model = ScriptedModel(obeys)
+
+    def half(example, prediction, trace=None) -> float:
+        return 0.5
+
+    def tune(tasks=TASKS, **settings) -> gl.Evidence:
+        student = gl.Resample(generate=gl.Generate(model=model, temperature=gl.Float(0, 1)), samples=1)
+        return tuner(store=f"sqlite:///{tmp_path}/t.db", **settings).compile(student, trainset=tasks).evidence
+
+    budget = gl.Budget(n_trials=3)
+    kinds = [tune(budget=budget, **how) for how in ({}, {"oracle": True}, {"metric": half})]
+    assert len({one.study for one in kinds}) == 3
+    assert [one.search_rate for one in kinds][2] == 0.5
+    assert [f.figure.steering for one in kinds[:2] for f in one.finalists[:1]] == ["visible", "oracle"]
+    first = tune(budget=budget, study="mine")
+    assert tune(budget=budget, study="mine").paid == first.paid
+    for other in ({"tasks": TASKS[:6]}, {"oracle": True}, {"metric": half}, {"seed": 5}):
+        with pytest.raises(UsageError, match="give it another name"):
+            tune(budget=budget, study="mine", **other)

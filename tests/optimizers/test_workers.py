@@ -147,6 +147,44 @@ def test_an_interrupted_trial_is_queued_once(tmp_path: Path) -> None:
     assert again[1] == first[1]
 
 
+def test_what_was_queued_for_a_worker_that_died_before_reading_it_is_queued_again(tmp_path: Path) -> None:
+    here = turns(f"sqlite:///{tmp_path}/s.db")
+    here.study.enqueue_trial({"generate.temperature": 0.25})
+    here.study.ask()  # and it died
+    again = here.next("b")
+    assert again is not None
+    assert again[1] == {"generate.temperature": 0.25}
+
+
+def test_a_stopped_search_draws_what_an_unstopped_one_draws(tmp_path: Path) -> None:
+    drawn: dict[bool, list[Any]] = {}
+    for stopped in (False, True):
+        here = turns(f"sqlite:///{tmp_path}/{stopped}.db", limit=12)
+        drawn[stopped] = []
+        while (turn := here.next("b")) is not None:
+            if stopped and len(here.study.trials) in (4, 9):
+                here.give_back(*turn, again=True)
+                continue
+            drawn[stopped].append(turn[1])
+            here.study.tell(turn[0], 1 - abs(turn[1]["generate.temperature"] - 0.3))
+            here.done(turn[0])
+    assert len(drawn[False]) == 12
+    assert drawn[True] == drawn[False]
+
+
+def test_searches_of_neighbouring_seeds_draw_apart(tmp_path: Path) -> None:
+    drawn: list[set[float]] = []
+    for seed in (0, 1):
+        here = turns(f"sqlite:///{tmp_path}/{seed}.db")
+        here.seed = seed
+        drawn.append(set())
+        while (turn := here.next("b")) is not None:
+            drawn[-1].add(turn[1]["generate.temperature"])
+            here.study.tell(turn[0], 0.5)
+            here.done(turn[0])
+    assert drawn[0] & drawn[1] == {0.5}
+
+
 def test_a_search_that_ended_ends_for_all_and_goes_on_under_another_budget(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
     turns(url).end("small")
