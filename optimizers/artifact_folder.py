@@ -93,13 +93,24 @@ def write_folder(target: Path, texts: dict[str, str]) -> None:
             made.mkdir()
             for name, text in texts.items():
                 (made / name).write_text(text, encoding="utf-8", newline="\n")
-            if target.exists():
-                target.rename(fresh / "old")
-            made.rename(target)
+            _replace(target, made, fresh / "old")
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise ExportError(f"{target} cannot be written: {error}") from error
+
+
+def _replace(target: Path, made: Path, old: Path) -> None:
+    """Put what was made in the target's place; where that fails the target is as it was."""
+    if not target.exists():
+        made.rename(target)
+        return
+    target.rename(old)
+    try:
+        made.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
 
 
 def _check_sums(target: Path, raw: dict[str, bytes]) -> None:

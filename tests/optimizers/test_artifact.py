@@ -91,6 +91,22 @@ def test_an_export_replaces_an_export_and_nothing_else(tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
 
+def test_an_export_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = gl.export(sample(), tmp_path / "best")
+    rename = Path.rename
+
+    def fails(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise OSError("no")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(ExportError, match="cannot be written"):
+        gl.export(Own(), folder)
+    assert isinstance(gl.load(folder, check_models=False), gl.GenerateExecuteRefine)
+    assert [p.name for p in tmp_path.iterdir()] == ["best"]
+
+
 def resum(folder: Path) -> None:
     """Make the checksums fit again, as a careful forger would."""
     lines = [
