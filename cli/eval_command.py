@@ -15,6 +15,7 @@ from ..evals.scoring import Scores, score
 from ..optimizers.artifact import load, model_notes
 from ..runtime.endpoint_queue import swaps
 from ..runtime.execution import Limits
+from ..runtime.spending import added
 from ..runtime.task import Task
 from .common import (
     ConcurrencyOption,
@@ -199,7 +200,9 @@ def score_and_show(
         paid = session.meter.paid
     figure = scores.figure()
     if as_json:
-        print_json({**figure.model_dump(mode="json"), "paid": paid.to_json(), "model_swaps": swaps()})
+        spent = [row.to_json() for row in added(row for item in scores.items for row in item.spent)]
+        told = {"paid": paid.to_json(), "spent": spent, "model_swaps": swaps()}
+        print_json({**figure.model_dump(mode="json"), **told})
     else:
         out.print(figure_table({title: figure}))
         out.print(escape(figure_notes(figure, paid)), soft_wrap=True)

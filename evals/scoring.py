@@ -24,6 +24,7 @@ from ..runtime.budget import Usage
 from ..runtime.execution import Limits
 from ..runtime.problem import Steering
 from ..runtime.run import Session, current_session, use_run
+from ..runtime.spending import Spent, spent_by_stage, usage_by_model
 from ..runtime.task import Task
 from .check import check, solved
 from .elsewhere import hands_for
@@ -48,7 +49,7 @@ class TaskScore:
         outcome: Outcome on all tests of the task.
         steering_outcome: Outcome on the tests that steered, of the code that was returned.
         trajectory: The attempts.
-        by_model: Model to as-if compute of its calls.
+        spent: As-if compute by stage and model.
     """
 
     task_id: str
@@ -57,12 +58,17 @@ class TaskScore:
     outcome: str
     steering_outcome: str
     trajectory: Trajectory
-    by_model: dict[str, Usage] = field(default_factory=dict[str, Usage])
+    spent: tuple[Spent, ...] = ()
 
     @property
     def usage(self) -> Usage:
         """As-if compute."""
         return self.trajectory.usage
+
+    @property
+    def by_model(self) -> dict[str, Usage]:
+        """Model to as-if compute of its calls."""
+        return usage_by_model(self.spent)
 
     @property
     def false_green(self) -> bool:
@@ -338,10 +344,8 @@ def score_one(how: Conditions, task: Task, replicate: int) -> tuple[TaskScore, d
         value = float(verdict.passed if how.metric is solved else how.metric(task, prediction))
     chosen = trajectory.best
     steered = chosen.execution.outcome if chosen and chosen.execution else "unverified"
-    by_model: dict[str, Usage] = {}
-    for call in run.calls:
-        by_model[call.model] = by_model.get(call.model, Usage()) + call.usage
-    item = TaskScore(task.task_id, replicate, value, verdict.outcome, steered, trajectory, by_model)
+    spent = spent_by_stage(run.calls)
+    item = TaskScore(task.task_id, replicate, value, verdict.outcome, steered, trajectory, spent)
     models = {call.model: call.digest for call in run.calls}
     session.store.record_run(
         {
@@ -357,6 +361,7 @@ def score_one(how: Conditions, task: Task, replicate: int) -> tuple[TaskScore, d
             "chosen": trajectory.chosen,
             "verdict": verdict.to_json(),
             "usage": trajectory.usage.to_json(),
+            "spent": [row.to_json() for row in spent],
             "models": models,
             "settings": how.settings,
         },

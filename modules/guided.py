@@ -23,7 +23,7 @@ from ..runtime.budget import Usage
 from ..runtime.engine import Engine
 from ..runtime.execution import Limits
 from ..runtime.problem import Problem
-from ..runtime.run import Run
+from ..runtime.run import Run, use_stage
 from ..runtime.token_calls import TokenCalls, calls_to
 from .code_text import extract_code
 from .generate import Generate
@@ -161,7 +161,8 @@ class GuidedGenerate(Generate):
         asked = None if why else calls_to(engine)
         if asked is None:
             return self._plain(problem, place, settings, why or "plain_no_completions")
-        return self._guided(problem, run, place, settings, asked, calls)
+        with use_stage(self.name):
+            return self._guided(problem, run, place, settings, asked, calls)
 
     def _plain(self, problem: Problem, place: int, settings: Guidance, why: str) -> Attempt:
         _, attempt = self.ask(problem, iteration=place, problem=problem.render())

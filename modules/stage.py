@@ -16,7 +16,7 @@ from ..runtime.budget import Usage
 from ..runtime.engine import unwrap
 from ..runtime.language_model import LanguageModel, language_model
 from ..runtime.problem import Problem
-from ..runtime.run import Run, collect_calls, current_run, current_session, use_run
+from ..runtime.run import Run, collect_calls, current_run, current_session, use_run, use_stage
 from .adapter import CodeAdapter
 from .knobs import Setting, setting
 
@@ -103,7 +103,13 @@ class ModelStage(dspy.Module):
         variant: dict[str, Any] = {}
         if words is not None:
             variant["signature"] = cast("Any", self.predict).signature.with_instructions(str(words))
-        with use_run(run), collect_calls() as calls, dspy.context(adapter=adapter, lm=lm), _own_errors():
+        with (
+            use_run(run),
+            use_stage(self.name),
+            collect_calls() as calls,
+            dspy.context(adapter=adapter, lm=lm),
+            _own_errors(),
+        ):
             prediction = self.predict(lm=lm, config=config, **variant, **inputs)
         last = calls[-1] if calls else None
         attempt = Attempt(

@@ -23,7 +23,7 @@ from ..errors import GreenloopError, ProgramError
 from .backends.base import Answer, Backend, Call
 from .endpoint_queue import EndpointQueue, queue_for
 from .model_spec import ModelSpec
-from .run import CallRecord, Run, Session, current_run, current_session
+from .run import CallRecord, Run, Session, current_run, current_session, current_stage
 
 rollout: ContextVar[int | None] = ContextVar("greenloop_rollout", default=None)
 """DSPy's `rollout_id` of the call under way: DSPy strips it before an engine sees the request."""
@@ -125,6 +125,7 @@ class Engine:
             cached_tokens_in=answer.cached_tokens_in,
             load_s=answer.load_s,
             swapped=any(turns),
+            stage=current_stage(),
         )
         if run is not None:
             run.record(record)
@@ -156,9 +157,10 @@ class Engine:
         spec, queue = self.backend.spec, self._queue
         most = _most_tokens(call)
         loaded_as = str(getattr(self.backend, "loaded_as", spec.model))
-        with (
-            queue.turn(loaded_as, spec.options.exclusive, spec.options.deterministic) as swaps,
+        loading = str(getattr(self.backend, "loading", ""))
+        with (  # in this order, as `token_calls` has it: who waits for the budget holds no slot that others need
             session.meter.reserve(most) as settle,
+            queue.turn(loaded_as, spec.options.exclusive, spec.options.deterministic, loading) as swaps,
         ):
             turns.append(swaps)
             answer = queue.patience.call(lambda: self.backend.ask(call), spec.options.retry_s)

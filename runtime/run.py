@@ -42,6 +42,7 @@ class CallRecord:
         cached_tokens_in: Prompt tokens that the server took from its prompt cache.
         load_s: Seconds in which the model was loaded for this call.
         swapped: The call made its endpoint change models just now; False where the store answered.
+        stage: Name of the stage that asked; empty outside of any.
     """
 
     key: str
@@ -57,6 +58,7 @@ class CallRecord:
     cached_tokens_in: int = 0
     load_s: float = 0.0
     swapped: bool = False
+    stage: str = ""
 
 
 class Run:
@@ -169,6 +171,7 @@ class Session:
 _session: ContextVar[Session | None] = ContextVar("greenloop_session", default=None)
 _run: ContextVar[Run | None] = ContextVar("greenloop_run", default=None)
 _collected: ContextVar[list[CallRecord] | None] = ContextVar("greenloop_collected", default=None)
+_stage: ContextVar[str] = ContextVar("greenloop_stage", default="")
 _default_lock = threading.Lock()
 _default_session: Session | None = None
 
@@ -211,6 +214,21 @@ def use_run(run: Run) -> Generator[Run, None, None]:
             yield run
     finally:
         _run.reset(token)
+
+
+def current_stage() -> str:
+    """Name of the stage that is asking in this context; empty outside of any."""
+    return _stage.get()
+
+
+@contextmanager
+def use_stage(name: str) -> Generator[None, None, None]:
+    """Book the calls inside the `with` block under a stage's name."""
+    token = _stage.set(name)
+    try:
+        yield
+    finally:
+        _stage.reset(token)
 
 
 @contextmanager

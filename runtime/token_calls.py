@@ -21,7 +21,7 @@ from .budget import Usage
 from .endpoint_queue import queue_for
 from .engine import Engine
 from .patience import Patience
-from .run import CallRecord, current_run, current_session
+from .run import CallRecord, current_run, current_session, current_stage
 from .token_source import Prompt, Seat, TokenSource, token_source_for
 
 FORMAT = 1
@@ -137,6 +137,7 @@ class TokenCalls:
             usage=usage,
             cached=cached,
             sampling={**sampling, "mode": self.source.mode},
+            stage=current_stage(),
         )
         if run is not None:
             run.record(record)

@@ -129,6 +129,7 @@ def _program(
         class_rates=rates,
         resampling_at_tokens=curves.at_tokens(curve, usage.tokens / n) if curve else None,
         settings=_settings(rows, settings.get(rows.name, {}), models),
+        spent=tuple(row.to_json() for row in rows.spent),
     )
 
 

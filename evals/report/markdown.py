@@ -19,6 +19,8 @@ def markdown(report: Report) -> str:
     parts.append("\n".join(f"- {plain(line)}" for line in (*report.summary, *report.notes)))
     if report.programs:
         parts += ["## Programs", table(tables.FIGURES, tables.figure_cells(report))]
+    if cells := tables.spent_cells(report):
+        parts += ["## Compute by stage and model", table(tables.SPENT, cells)]
     if report.comparisons:
         parts += ["## Paired differences", table(tables.COMPARISONS, tables.comparison_cells(report))]
     for chart in charts(report):

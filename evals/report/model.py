@@ -99,6 +99,7 @@ class ProgramReport(BaseModel):
         class_rates: Fix rate of each class.
         resampling_at_tokens: What resampling solves at the same tokens, read off its curve; None where there is none.
         settings: Everything that it was run with.
+        spent: What all its runs cost by stage and model; see `runtime.spending.Spent`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -115,6 +116,7 @@ class ProgramReport(BaseModel):
     class_rates: tuple[ClassRow, ...]
     resampling_at_tokens: float | None = None
     settings: dict[str, Any] = {}
+    spent: tuple[dict[str, Any], ...] = ()
 
 
 class ResamplingCurve(BaseModel):

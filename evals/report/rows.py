@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ...runtime.budget import Usage
+from ...runtime.spending import Spent, added
 from ..scoring import Scores
 from ..transitions import error_class
 
@@ -80,6 +81,7 @@ class ProgramRows:
         task_digests: Task → digest, where known.
         settings: What the program was set to, as its first run says, see `program_settings`.
         paper_faithful: It ran in the paper's set-up.
+        spent: What its runs cost, by stage and model.
     """
 
     name: str
@@ -93,6 +95,7 @@ class ProgramRows:
     task_digests: dict[str, str] = field(default_factory=dict[str, str])
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     paper_faithful: bool = False
+    spent: tuple[Spent, ...] = ()
 
     def add(self, run: Mapping[str, Any], attempts: list[dict[str, Any]]) -> None:
         """Take a run in, as the ledger holds it."""
@@ -106,6 +109,8 @@ class ProgramRows:
                 self.models.setdefault(model, "")
         self.settings = self.settings or dict(run.get("settings") or {})
         self.paper_faithful = self.paper_faithful or bool(self.settings.get("paper faithful"))
+        told: list[Mapping[str, Any]] = run.get("spent") or [_spent(attempt) for attempt in attempts]
+        self.spent = added((*self.spent, *map(Spent.from_json, told)))
         verdict = run.get("verdict") or {}
         self.tier = self.tier or str(verdict.get("tier") or "")
         self.simulated = self.simulated or any(name.startswith("simulated") for name in self.models)
@@ -167,6 +172,7 @@ def rows_from_scores(name: str, scores: Scores) -> ProgramRows:
             "steering_outcome": item.steering_outcome,
             "chosen": item.trajectory.chosen,
             "usage": item.usage.to_json(),
+            "spent": [row.to_json() for row in item.spent],
         }
         made.add(run, [attempt.to_json() for attempt in item.trajectory.attempts])
     return made
@@ -193,6 +199,11 @@ def _shown(attempt: Mapping[str, Any]) -> dict[str, Any]:
             "failing": failing[:FAILING_TESTS],
         }
     return kept
+
+
+def _spent(attempt: Mapping[str, Any]) -> dict[str, Any]:
+    """An attempt's cost, where its run does not say what all its calls did."""
+    return {**(attempt.get("usage") or {}), "stage": attempt.get("stage"), "model": attempt.get("model")}
 
 
 def _tokens(attempt: Mapping[str, Any]) -> int:

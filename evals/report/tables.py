@@ -37,6 +37,17 @@ COMPARISONS = (
     "verdict",
 )
 CONTRASTS = ("comparison", "at", "points", "interval", "p", "p (Holm)", "tasks", "verdict")
+SPENT = (
+    "program",
+    "stage",
+    "model",
+    "calls",
+    "prompt tokens",
+    "of them cached",
+    "answer tokens",
+    "model s",
+    "loading s",
+)
 CLASSES = ("class", "pieces", "fixed", "interval", "p (Holm)")
 
 
@@ -87,6 +98,25 @@ def section_comparisons(section: Mapping[str, Any]) -> list[list[str]]:
             str(c["verdict"]) + (f" ({c['note']})" if c.get("note") else ""),
         ]
         for c in section.get("comparisons") or ()
+    ]
+
+
+def spent_cells(report: Report) -> list[list[str]]:
+    """What each stage's calls to each model cost, over all runs of a program."""
+    return [
+        [
+            program.name,
+            str(row["stage"]) or "–",
+            str(row["model"]),
+            f"{row['calls']:,}",
+            f"{row['tokens_in']:,}",
+            f"{row['cached_tokens_in']:,}",
+            f"{row['tokens_out']:,}",
+            f"{row['model_seconds']:,.1f}",
+            f"{row['load_s']:,.1f}",
+        ]
+        for program in report.programs
+        for row in program.spent
     ]
 
 

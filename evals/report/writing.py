@@ -186,6 +186,8 @@ class _Writer:
             script=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
             figure_columns=tables.FIGURES,
             figure_cells=tables.figure_cells(report),
+            spent_columns=tables.SPENT,
+            spent_cells=tables.spent_cells(report),
             comparison_columns=tables.COMPARISONS,
             comparison_cells=tables.comparison_cells(report),
             contrast_columns=tables.CONTRASTS,
