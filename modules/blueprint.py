@@ -14,6 +14,7 @@ import dspy
 from dspy.predict.parameter import Parameter
 
 from ..errors import ExportError, ProgramError
+from ..runtime.language_model import language_model
 from .critique import Critique, GenerateCritiqueRefine
 from .escalate import Escalate
 from .execute import Execute
@@ -21,7 +22,7 @@ from .generate import Generate
 from .graph import Drafts, Graph, Mend
 from .guided import GuidedGenerate
 from .guided_attempts import GuidedAttempts
-from .knobs import Setting, from_state, settings
+from .knobs import Setting, from_state, settings, to_plain
 from .paper import PaperCritique, PaperExecute, PaperGenerate, PaperRefine
 from .plan import GenerateByPlan, Plan
 from .programs import GenerateExecuteRefine, Resample
@@ -204,13 +205,27 @@ def class_name(program: dspy.Module) -> str:
 
 
 def describe(program: dspy.Module) -> dict[str, Any]:
-    """What tells one program from another: its class, its settings' values and its prompts."""
-    return {
+    """What tells one program from another: its class, its settings' values and its prompts.
+
+    A model given as an object is more than its name: its server and the options that shape its answers count too.
+    """
+    told = {
         "class": class_name(program),
         "source": None if is_ready_made(program) else source_hash(program),
         "settings": {path: s.dump_state()["value"] for path, s in settings(program).items()},
         "prompts": predictor_state(program),
     }
+    models = {path: said for path, s in settings(program).items() if (said := _unsaid(s.value))}
+    return {**told, "models": models} if models else told
+
+
+def _unsaid(value: Any) -> dict[str, Any]:
+    """What shapes a model's answers and does not stand in the name by which it is written down."""
+    if not isinstance(value, dspy.BaseLM):
+        return {}
+    spec = language_model(value).spec
+    named = {} if spec.name == to_plain(value) else {"name": spec.name}
+    return {**named, **spec.unnamed_options}
 
 
 def program_digest(program: dspy.Module) -> str:

@@ -137,6 +137,18 @@ class ModelSpec(BaseModel):
         """The model as its server calls it."""
         return self.model.split("/", 1)[-1]
 
+    @property
+    def unnamed_options(self) -> dict[str, Any]:
+        """Options that shape answers and do not stand in the name: models of one name may differ in them.
+
+        Example:
+            >>> parse_model("ollama:m?top_k=7", num_ctx=512).unnamed_options
+            {'num_ctx': 512}
+        """
+        named = options_of(self.name, _from_query(self.name, self.name.partition("?")[2])).shaping()
+        own = self.options.shaping()
+        return {k: v for k, v in own.items() if named.get(k) != v}
+
 
 def parse_model(name: str, **options: Any) -> ModelSpec:
     """Take a model's name apart; no server is asked.

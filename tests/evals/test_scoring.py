@@ -8,6 +8,7 @@ import dspy
 import greenloop as gl
 import pytest
 from greenloop.errors import ModelUnavailable, ProgramError, TaskError
+from greenloop.modules.blueprint import program_digest
 from greenloop.modules.paper import paper_single
 from greenloop.testing import ScriptedModel
 
@@ -164,6 +165,41 @@ def test_the_ledger_holds_limits_stop_rule_and_what_the_model_is(tmp_path) -> No
     assert made.settings["session seeds"] == [7]
     assert [card["quantisation"] for card in made.settings["models"].values()] == ["simulated"]
     assert made.settings["digest of the tasks"] != "not recorded"
+
+
+def test_the_ledger_and_the_report_tell_compute_by_stage_and_model(tmp_path) -> None:
+    from greenloop.evals.report import build_report, rows_from_store, write
+
+    writer, mender = (ScriptedModel(by_content, seconds=s) for s in (2.0, 3.0))
+    made = gl.GenerateExecuteRefine(
+        generate=gl.Generate(model=writer), refine=gl.Refine(model=mender), max_iterations=1
+    )
+    with gl.session(f"sqlite:///{tmp_path}/s.db") as session:
+        scores = gl.score(made, TASKS)
+        report = build_report(rows_from_store(session.store))
+    spent = {row["stage"]: row for row in report.programs[0].spent}
+    assert (spent["generate"]["calls"], spent["generate"]["model_seconds"]) == (6, 12.0)
+    assert (spent["refine"]["calls"], spent["refine"]["model_seconds"]) == (3, 9.0)
+    assert {row["model"] for row in spent.values()} == set(scores.models)
+    assert sum(row["tokens_in"] + row["tokens_out"] for row in spent.values()) == scores.usage().tokens
+    assert build_report({"loop": scores}).programs[0].spent == report.programs[0].spent
+    written = write(report, tmp_path / "r.html")
+    for text in (written.html.read_text(), written.markdown.read_text()):
+        assert "Compute by stage and model" in text
+
+
+def test_two_models_of_one_name_with_other_options_make_two_programs() -> None:
+    def digest(**options) -> str:
+        model = gl.language_model("ollama:m@127.0.0.1:1", **options)
+        return program_digest(program(model))
+
+    assert digest() == digest(retry_s=0)
+    digests = {digest(), digest(num_ctx=8192), digest(think=True), digest(think=False), digest(stop="x")}
+    assert len(digests) == 5
+    named = program(gl.language_model("ollama:m@127.0.0.1:1?num_ctx=8192"))
+    assert program_digest(named) == program_digest(program("ollama:m@127.0.0.1:1?num_ctx=8192"))
+    servers = [dspy.LM("openai/m", api_base=f"http://127.0.0.1:{port}/v1") for port in (1, 2)]
+    assert len({program_digest(program(lm)) for lm in servers}) == 2
 
 
 def test_paper_faithful_drops_the_preamble_steers_by_all_tests_and_is_stamped(tmp_path) -> None:
