@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import GreenloopError
+from ..errors import GreenloopError, ModelUnavailable
 from .backends.base import Backend
 from .gguf_file import GgufFile
-from .model_spec import ModelSpec
+from .model_spec import ModelSpec, with_host
 
 _OVERHEAD = 1.15
 """Loaded weights take somewhat more memory than their file: buffers and the graph."""
@@ -157,18 +157,24 @@ def _thinking(backend: Backend, spec: ModelSpec) -> list[str]:
     from .backends import ollama_api
     from .backends.ollama import OllamaBackend
 
-    if not isinstance(backend, OllamaBackend) or not spec.options.think:
-        return []
-    card = ollama_api.show(spec.short_name, backend.url)
-    if "thinking" in card.capabilities:
-        return []
-    return [f"{spec.name}: the model cannot think: leave the option `think` out"]
+    members: Sequence[Backend] = getattr(backend, "members", (backend,))
+    for member in members if spec.options.think else ():
+        if not isinstance(member, OllamaBackend):
+            continue
+        try:
+            card = ollama_api.show(spec.short_name, member.url)
+        except ModelUnavailable:  # another of its hosts answered
+            continue
+        if "thinking" not in card.capabilities:
+            return [f"{spec.name}: the model cannot think: leave the option `think` out"]
+    return []
 
 
 def _memory(specs: Sequence[ModelSpec], limit: int | None) -> list[str]:
     """Models on this machine that are meant to be loaded together, against its memory."""
-    local = [s for s in specs if _is_local(s)]
-    needs = {s.name: memory_need(s) for s in {s.digest: s for s in local}.values() if not _is_loaded(s)}
+    local = [s for spec in specs for s in _placed(spec) if _is_local(s)]
+    distinct = {(s.digest, s.api_base): s for s in local}.values()
+    needs = {s.name: memory_need(s) for s in distinct if not _is_loaded(s)}
     available = limit if limit is not None else available_memory()
     if not available or not needs:
         return []
@@ -191,6 +197,12 @@ def _memory(specs: Sequence[ModelSpec], limit: int | None) -> list[str]:
     return []
 
 
+def _placed(spec: ModelSpec) -> list[ModelSpec]:
+    """The model on each of the servers that have it."""
+    hosts = [with_host(spec, host) for host in spec.options.hosts]
+    return [s.model_copy(update={"name": f"{s.name} at {s.api_base}"}) for s in hosts] or [spec]
+
+
 def _is_loaded(spec: ModelSpec) -> bool:
     """Whether an Ollama server has the model in memory already: that memory is no longer free."""
     from .backends import ollama_api
@@ -198,7 +210,10 @@ def _is_loaded(spec: ModelSpec) -> bool:
     if spec.backend != "ollama":
         return False
     full = ollama_api.full_name(spec.short_name)
-    return any(m.name == full and m.loaded for m in ollama_api.list_models(spec.api_base))
+    try:
+        return any(m.name == full and m.loaded for m in ollama_api.list_models(spec.api_base))
+    except ModelUnavailable:  # another of its hosts answered
+        return False
 
 
 def memory_need(spec: ModelSpec) -> int:

@@ -55,8 +55,19 @@ class OllamaStandIn:
             self._server = None
             self.loaded.clear()
 
-    def create(self, name: str, gguf: str, quantise: str | None = None, system: str | None = None) -> None:
-        """Have the embedded model under a name; another system prompt gives it another digest."""
+    def create(
+        self,
+        name: str,
+        gguf: str,
+        quantise: str | None = None,
+        system: str | None = None,
+        thoughts: tuple[str, ...] = (),
+    ) -> None:
+        """Have the embedded model under a name; another system prompt gives it another digest.
+
+        With `thoughts` it is a thinking model that has these, a token each, before every answer unless a request
+        says `think: false`.
+        """
         file = GgufFile.read(gguf)
         digest = hashlib.sha256(f"{Path(gguf).name}|{system}|{quantise}".encode()).hexdigest()
         details = {
@@ -67,7 +78,7 @@ class OllamaStandIn:
         }
         full = name if ":" in name else f"{name}:latest"
         entry = {"name": full, "model": full, "size": file.size_bytes, "digest": digest, "details": details}
-        self.models[full] = entry | {"gguf": file}
+        self.models[full] = entry | {"gguf": file, "thoughts": thoughts}
 
     def backend(self, context: int) -> EmbeddedBackend:
         """The embedded model with a context."""
@@ -106,7 +117,8 @@ class OllamaStandIn:
                 f"{file.architecture}.context_length": file.context,
             }
             details = self.models[full]["details"]
-            return 200, {"capabilities": ["completion"], "model_info": info, "details": details}
+            can = ["completion", *(["thinking"] if self.models[full]["thoughts"] else [])]
+            return 200, {"capabilities": can, "model_info": info, "details": details}
         if path == "/api/generate":
             if body.get("keep_alive") == 0:
                 self.loaded.pop(full, None)
@@ -129,19 +141,32 @@ class OllamaStandIn:
         done = ({"status": "pulling", "total": size, "completed": size * part // 4} for part in range(5))
         return 200, [{"status": "pulling manifest"}, *done, {"status": "success"}]
 
+    def thoughts(self, body: dict[str, Any]) -> tuple[str, ...]:
+        """What the model thinks before it answers a request."""
+        name = str(body.get("model", ""))
+        known: dict[str, Any] = self.models.get(name if ":" in name else f"{name}:latest", {})
+        return () if body.get("think") is False else tuple(known.get("thoughts", ()))
+
     def chat(self, body: dict[str, Any]) -> tuple[int, Any]:
         """The upstream's streamed answer, or status and error."""
         status, error = self.reply("/api/generate", {"model": body.get("model")})
         if status != 200:
             return status, error
+        thoughts = self.thoughts(body)
+        if body.get("think") and not thoughts:
+            return 400, {"error": f"{body.get('model')!r} does not support thinking"}
         options = body.get("options") or {}
         context = int(options.get("num_ctx") or 4096)
+        if 0 < int(options.get("num_predict") or 0) <= len(thoughts):
+            return 200, None  # all that it may say goes into thinking
         connection = self.backend(context).connection()
         upstream = {
             "messages": body["messages"],
             "stream": True,
             "stream_options": {"include_usage": True},
-            "max_tokens": options.get("num_predict") or -1,
+            "max_tokens": int(options.get("num_predict") or 0) - len(thoughts)
+            if int(options.get("num_predict") or 0) > 0
+            else -1,
             **{
                 k: options[k]
                 for k in ("temperature", "seed", "top_p", "top_k", "min_p", "stop")
@@ -157,7 +182,7 @@ class OllamaStandIn:
 
 
 def _public(model: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in model.items() if k != "gguf"}
+    return {k: v for k, v in model.items() if k not in ("gguf", "thoughts")}
 
 
 def _handler(owner: OllamaStandIn) -> type[BaseHTTPRequestHandler]:
@@ -177,13 +202,23 @@ def _handler(owner: OllamaStandIn) -> type[BaseHTTPRequestHandler]:
             if status != 200:
                 self._json(status, answer)
                 return
-            with contextlib.closing(answer):
-                self._lines(body, answer)
-
-        def _lines(self, body: dict[str, Any], answer: httpx.Response) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "application/x-ndjson")
             self.end_headers()
+            limit = int((body.get("options") or {}).get("num_predict") or 0)
+            thoughts = owner.thoughts(body)
+            thoughts = thoughts[:limit] if limit > 0 else thoughts
+            for thought in thoughts:
+                said = {"role": "assistant", "content": "", "thinking": thought}
+                self._line({"model": body["model"], "message": said, "done": False})
+            if answer is None:
+                asked = sum(len(m["content"].split()) for m in body["messages"])
+                self._end(body, "length", asked, len(thoughts))
+                return
+            with contextlib.closing(answer):
+                self._lines(body, answer, len(thoughts))
+
+        def _lines(self, body: dict[str, Any], answer: httpx.Response, thought: int) -> None:
             reason, usage = "stop", {}
             for line in answer.iter_lines():
                 if not line.startswith("data: {"):
@@ -195,14 +230,12 @@ def _handler(owner: OllamaStandIn) -> type[BaseHTTPRequestHandler]:
                     if text := choice["delta"].get("content"):
                         said = {"role": "assistant", "content": text}
                         self._line({"model": body["model"], "message": said, "done": False})
-            counts = {
-                "prompt_eval_count": usage.get("prompt_tokens", 0),
-                "eval_count": usage.get("completion_tokens", 0),
-            }
-            last = {"role": "assistant", "content": ""}
-            self._line(
-                {"model": body["model"], "message": last, "done": True, "done_reason": reason, **counts}
-            )
+            counted = usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0) + thought
+            self._end(body, reason, *counted)
+
+        def _end(self, body: dict[str, Any], reason: str, prompt: int, answer: int) -> None:
+            last = {"model": body["model"], "message": {"role": "assistant", "content": ""}, "done": True}
+            self._line(last | {"done_reason": reason, "prompt_eval_count": prompt, "eval_count": answer})
 
         def _line(self, data: dict[str, Any]) -> None:
             self.wfile.write(json.dumps(data).encode() + b"\n")

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from greenloop.errors import ModelTimeout, ModelUnavailable, UnknownModel
+from greenloop.errors import ModelTimeout, ModelUnavailable, UnknownModel, UsageError
 from greenloop.runtime.backends.failures import PromptTooLong
+from greenloop.runtime.budget import Budget, Meter
+from greenloop.runtime.endpoint_queue import queue_for
 from greenloop.runtime.engine import unwrap
 from greenloop.runtime.language_model import language_model
 from greenloop.runtime.run import session, use_run
@@ -177,6 +179,43 @@ def test_a_refused_key_is_not_tried_again() -> None:
         error = failing(language_model(server.name()))
         assert len(server.requests) == 1
     assert "refuses the key" in str(error)
+
+
+def test_a_call_that_waits_for_its_part_of_the_budget_holds_no_slot() -> None:
+    """Whoever has reserved may still need a slot to get done: two orders of waiting would wait for each other."""
+    meter = Meter(Budget(tokens=300))
+    got = threading.Event()
+
+    def take_a_slot() -> None:
+        with queue_for(model.spec.endpoint, 1).turn("another"):
+            got.set()
+
+    with ChatServer() as server, ThreadPoolExecutor(2) as pool, session(meter=meter):
+        model = language_model(server.name(), slots=1, max_tokens=50)
+        assert model("warm up")
+        with meter.reserve(250):
+            waiting = pool.submit(copy_context().run, model, "x")
+            time.sleep(0.3)
+            pool.submit(take_a_slot)
+            free = got.wait(5)
+        assert waiting.result(10)
+    assert free
+
+
+def test_a_call_refused_for_good_is_not_tried_again() -> None:
+    with ChatServer(status=400, error="unknown field 'seed'") as server:
+        error = failing(language_model(server.name(), retry_s=60))
+        assert len(server.requests) == 1
+    assert "refuses the call" in str(error)
+    assert "unknown field 'seed'" in str(error)
+
+
+def test_deterministic_is_refused_where_the_prompt_cache_is_out_of_reach() -> None:
+    with ChatServer() as server:
+        error = failing(language_model(server.name(), deterministic=True))
+        assert server.requests == []
+    assert isinstance(error, UsageError)
+    assert "deterministic=True cannot be had from this server" in str(error)
 
 
 def test_no_more_calls_are_in_flight_than_the_endpoint_serves() -> None:
