@@ -83,7 +83,8 @@ def tell_swaps() -> None:
 
     if count := swaps():
         err.print(
-            f"{count} changes of the loaded model: the models do not fit together, and calls were grouped by model",
+            f"{count} changes of the loaded model: models do not fit together, or one is used with several num_ctx;"
+            " calls were grouped",
             soft_wrap=True,
         )
 
@@ -106,12 +107,14 @@ def read_tasks(name: str, data: Path | None, limit: int | None) -> list[Task]:
     return tasks[:limit]
 
 
-def check_models(program: dspy.Module, tasks: Sequence[Task] = (), *, oracle: bool = False) -> None:
-    """Ask every model that the program may use whether it is there and has room for the tasks' prompts.
+def check_models(
+    programs: dspy.Module | Sequence[dspy.Module], tasks: Sequence[Task] = (), *, oracle: bool = False
+) -> None:
+    """Ask every model that the programs may use whether it is there and has room for the tasks' prompts.
 
     Args:
-        program: The program.
-        tasks: What it will be run on.
+        programs: The program, or several.
+        tasks: What they will be run on.
         oracle: Whether hidden tests steer too.
 
     Raises:
@@ -123,11 +126,14 @@ def check_models(program: dspy.Module, tasks: Sequence[Task] = (), *, oracle: bo
     from ..runtime.preflight import preflight
 
     used: list[Any] = []
-    for path, one in settings(program).items():
-        if path.split(".")[-1] == "model":
-            used += one.options if isinstance(one, Choice) else [one.value] if one.value else []
+    every = [programs] if isinstance(programs, dspy.Module) else programs
+    for program in every:
+        for path, one in settings(program).items():
+            if path.split(".")[-1] == "model":
+                used += one.options if isinstance(one, Choice) else [one.value] if one.value else []
     models = list({id(m) if not isinstance(m, str) else m: m for m in used}.values())
-    problems = preflight(models, needs=prompt_needs(program, tasks, oracle=oracle))
+    needs = [need for program in every for need in prompt_needs(program, tasks, oracle=oracle)]
+    problems = preflight(models, needs=needs)
     if not problems:
         return
     for model in models:

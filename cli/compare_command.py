@@ -37,6 +37,16 @@ from .common import (
 from .experiment_command import show_result
 from .methods import METHODS, named_methods, resampling_by_model
 from .programs import tunable_program
+from .search_options import (
+    GenerationsOption,
+    OracleOption,
+    PoolOption,
+    PopulationOption,
+    ReplicatesOption,
+    TrainOption,
+    WorkersOption,
+    pool_of,
+)
 
 _LINE_EVERY_S = 15.0
 
@@ -49,10 +59,7 @@ def compare_methods(
             help="humaneval, mbpp, starter, or a path to a JSONL file; repeat for several benchmarks",
         ),
     ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option("--model", help="a model of the pool, the main one first; repeat for several"),
-    ] = None,
+    model: PoolOption = None,
     method: Annotated[
         list[str] | None,
         typer.Option("--method", help=f"{', '.join(METHODS)} (repeat); all without one"),
@@ -61,24 +68,12 @@ def compare_methods(
         int, typer.Option("--budget-tokens", min=1, help="tokens that each single search may pay")
     ] = 200_000,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="searches of each method")] = 3,
-    train: Annotated[
-        float, typer.Option("--train", help="share of each benchmark that is searched on")
-    ] = 0.5,
-    replicates: Annotated[
-        int,
-        typer.Option("--replicates", min=1, help="of finalists, and of locked tasks for each found program"),
-    ] = 2,
-    population: Annotated[
-        int | None,
-        typer.Option("--population", min=2, help="genomes of a generation; the presets' 20 without one"),
-    ] = None,
-    generations: Annotated[
-        int | None, typer.Option("--generations", min=1, help="most generations; the presets' 20 without one")
-    ] = None,
-    workers: Annotated[
-        int, typer.Option("--workers", min=1, help="graphs of a generation scored at once")
-    ] = 1,
-    oracle: Annotated[bool, typer.Option("--oracle", help="let the hidden tests steer too")] = False,
+    train: TrainOption = 0.5,
+    replicates: ReplicatesOption = 2,
+    population: PopulationOption = None,
+    generations: GenerationsOption = None,
+    workers: WorkersOption = 1,
+    oracle: OracleOption = False,
     to: Annotated[
         Path | None, typer.Option("--out", help="HTML file of the report; Markdown and JSON stand beside it")
     ] = None,
@@ -91,7 +86,7 @@ def compare_methods(
     as_json: JsonOption = False,
 ) -> None:
     """Compare manual loop, resampling, tuner and searches for structure at equal budgets, on locked tasks."""
-    pool = list(dict.fromkeys(model or ["embedded"]))
+    pool = pool_of(model)
     methods = named_methods(
         method or [],
         pool,
@@ -104,7 +99,8 @@ def compare_methods(
     if to is not None and to.is_dir():
         raise UsageError(f"--out {to} is a folder: name the HTML file, as in --out report.html")
     benchmarks = _benchmarks(tasks or ["starter"], data, limit)
-    check_models(tunable_program(pool, max_tokens=max_tokens))
+    every = [task for own in benchmarks.values() for task in own]
+    check_models(tunable_program(pool, max_tokens=max_tokens), every, oracle=oracle)
     searching = sum(seeds for m in methods.values() if m.searches)
     err.print(
         f"{searching} searches of at most {budget_tokens:,} tokens each, {searching * budget_tokens:,} in all at most;"

@@ -9,8 +9,9 @@ from rich.markup import escape
 
 from ..errors import UsageError
 from ..evals.experiments.cast import cast_models
-from ..evals.experiments.published import ROLES, TASKS
+from ..evals.experiments.published import ROLES, ROWS, TASKS
 from ..evals.experiments.reproduce import reproduce
+from ..modules.paper import paper_task
 from .common import (
     ConcurrencyOption,
     DataOption,
@@ -18,6 +19,7 @@ from .common import (
     LimitOption,
     SeedOption,
     StoreOption,
+    check_models,
     command_session,
     out,
     print_json,
@@ -64,6 +66,9 @@ def reproduce_paper(
         raise UsageError(f"the paper has no benchmark {unknown[0]!r}: it has {' and '.join(TASKS)}")
     cast = cast_models(roles(model))
     benchmarks = {name: read_tasks(name, data, limit) for name in named}
+    programs = [cast.program(row) for row in ROWS if cast.can_run(row)]
+    posed = [paper_task(task) for own in benchmarks.values() for task in own]
+    check_models(programs, posed, oracle=True)
     with command_session(store, seed) as session:
         result = reproduce(
             cast,

@@ -197,6 +197,10 @@ MISTAKES = {
     "a missing file": (("eval", "nowhere.jsonl"), "nowhere.jsonl"),
     "a model": (("eval", "starter", "--model", "embeded"), "embedded"),
     "a context": (("eval", "starter", "--limit", "2", "--model", "embedded?num_ctx=512"), "num_ctx=2048"),
+    "a context for a comparison": (
+        ("compare", "--limit", "4", "--model", "embedded?num_ctx=512"),
+        "num_ctx=",
+    ),
     "an option of a model": (("eval", "starter", "--model", "embedded?num_cxt=512"), "num_ctx"),
     "a store to look into": (("store", "stats", "--store", "sqlite:///nowhere.db"), "there is no store"),
     "a GGUF file": (("eval", "starter", "--limit", "1", "--model", "gguf:nowhere.gguf"), "nowhere.gguf"),

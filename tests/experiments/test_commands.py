@@ -93,6 +93,28 @@ def test_mistakes_are_one_clear_line(arguments: list[str], said: str) -> None:
     assert said in err.replace("\n", " ")
 
 
+@pytest.mark.embedded
+def test_a_context_too_small_for_the_papers_prompts_is_said_before_anything_is_spent(tmp_path: Path) -> None:
+    prompt = f'def f(x):\n    """{"Add one to x. " * 40}"""\n'
+    task = {
+        "task_id": "HumanEval/0",
+        "prompt": prompt,
+        "entry_point": "f",
+        "canonical_solution": "    return x + 1\n",
+    }
+    tests = "def check(candidate):\n    assert candidate(1) == 2\n"
+    (tmp_path / "HumanEval.jsonl").write_text(json.dumps(task | {"test": tests}) + "\n")
+    code, out, err = greenloop(
+        "reproduce", "feedback-over-form", "--model", "embedded?num_ctx=640", "--tasks", "humaneval",
+        "--data", tmp_path, "--store", f"sqlite:///{tmp_path}/s.db",
+    )  # fmt: skip
+    assert code == 2, err
+    assert out == ""
+    assert "need" in err
+    assert "the context has 640" in err
+    assert not (tmp_path / "s.db").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.embedded
 def test_the_paper_runs_in_small_with_the_embedded_model(tmp_path: Path) -> None:
