@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 import threading
@@ -23,18 +24,14 @@ def request(method: str, url: str, **settings: Any) -> httpx.Response:
     Raises:
         httpx.HTTPError: The server does not answer.
     """
-    import httpx
-
     keep_direct(url)
-    return httpx.request(method, url, **settings)
+    return _client().request(method, url, **settings)
 
 
 def stream(method: str, url: str, **settings: Any) -> AbstractContextManager[httpx.Response]:
     """`httpx.stream`, past any proxy where the server is on this machine."""
-    import httpx
-
     keep_direct(url)
-    return httpx.stream(method, url, **settings)
+    return _client().stream(method, url, **settings)
 
 
 def keep_direct(url: str | None) -> None:
@@ -53,6 +50,20 @@ def keep_direct(url: str | None) -> None:
         known = list(dict.fromkeys(h.strip() for h in ",".join(listed).split(",") if h.strip()))
         if missing := [h for h in dict.fromkeys(wanted) if h not in known]:
             os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join([*known, *missing])
+
+
+def _client() -> httpx.Client:
+    """This process's client in this environment. It is kept: making one reads all certificates, which takes longer than
+    a small model's token."""
+    names = (*_PROXIES, "no_proxy")
+    return _client_in(os.getpid(), tuple(os.environ.get(n) or os.environ.get(n.upper()) for n in names))
+
+
+@functools.lru_cache(maxsize=4)
+def _client_in(pid: int, proxies: tuple[str | None, ...]) -> httpx.Client:
+    import httpx
+
+    return httpx.Client()
 
 
 def _is_loopback(host: str) -> bool:
