@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from ..errors import UsageError
 from ..evals.experiments import EXPERIMENTS, ExperimentResult, experiment_named, read_config, run_experiment
+from ..modules.guided import GuidedGenerate
 from .common import (
     TASKS_HELP,
     DataOption,
@@ -58,6 +59,10 @@ def experiment(
     specialised: Annotated[
         list[str] | None, typer.Option("--specialised", help="a model made for code; of `specialised` only")
     ] = None,
+    faithful: Annotated[
+        bool | None,
+        typer.Option("--faithful", help="the authors' set-up: 192 attempts a task, oracle; of `guided` only"),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", help="YAML file of settings; options win over it")
     ] = None,
@@ -76,7 +81,11 @@ def experiment(
     found = experiment_named(name)
     if specialised and name != "specialised":
         raise UsageError("--specialised is an option of the experiment `specialised` only")
-    named = {"specialised": tuple(specialised)} if specialised else {}
+    if faithful and name != "guided":
+        raise UsageError("--faithful is an option of the experiment `guided` only")
+    named: dict[str, Any] = {"specialised": tuple(specialised)} if specialised else {}
+    if faithful:
+        named["faithful"] = True
     models = list(dict.fromkeys([*(model or []), *(specialised or [])]))
     settings = read_config(
         found.config,
@@ -94,11 +103,10 @@ def experiment(
         **named,
     )
     chosen = read_tasks(settings.tasks, settings.data, settings.limit)
-    check_models(
-        tunable_program(list(dict.fromkeys(settings.models)), max_tokens=settings.max_tokens),
-        chosen,
-        oracle=settings.oracle,
-    )
+    program = tunable_program(list(dict.fromkeys(settings.models)), max_tokens=settings.max_tokens)
+    if name == "guided":
+        program.generate = GuidedGenerate(model=program.generate.model, max_tokens=settings.max_tokens)
+    check_models(program, chosen, oracle=settings.steered_by_oracle)
     with command_session(store, settings.seed) as session:
         result = run_experiment(name, settings, tasks=chosen, watch=scoring_progress)
         paid = session.meter.paid

@@ -70,6 +70,8 @@ def solve(
     """Write one program and run it on the tests you give."""
     if show and not guided:
         raise UsageError("--show goes with --guided")
+    if guided and program != "ger":
+        raise UsageError("--guided is a program of its own: leave --program out")
     if guided:
         made = guided_program(model, calls=calls, max_tokens=max_tokens, parallel=1 if show else 2)
     else:

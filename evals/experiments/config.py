@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ...errors import UsageError
 from ...modules.feedback import FEEDBACK_STYLES
@@ -146,7 +146,7 @@ class GuidedConfig(ExperimentConfig):
         prompt_style: "instruction" or "few_shot".
         signal: "trace", "final_values" or "verdict".
         faithful: The authors' set-up: their grid of 192 settings, steered by the tests that score, counted as solved if
-            any attempt solves a task.
+            any attempt solves a task; MBPP's 500 test tasks, once each, where `tasks` and `replicates` are not given.
     """
 
     gamma: float = Field(default=1.0, gt=0, le=10)
@@ -157,6 +157,13 @@ class GuidedConfig(ExperimentConfig):
     prompt_style: Literal["instruction", "few_shot"] = "instruction"
     signal: Literal["trace", "final_values", "verdict"] = "trace"
     faithful: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_authors(cls, values: Any) -> Any:
+        if isinstance(values, dict) and cast("dict[str, Any]", values).get("faithful"):
+            return {"tasks": "mbpp-full", "replicates": 1, **values}
+        return values
 
     @property
     def steered_by_oracle(self) -> bool:

@@ -22,6 +22,11 @@ def test_show_goes_with_guided(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--show goes with --guided" in capsys.readouterr().err
 
 
+def test_guided_is_a_program_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*ASK, "--guided", "--program", "resample"]) == 2
+    assert "leave --program out" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.embedded
 def test_lines_come_with_candidates_and_a_rerun_shows_them_for_nothing(

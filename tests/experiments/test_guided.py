@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import greenloop as gl
 import pytest
-from greenloop.evals.experiments import run_experiment
+from greenloop.cli.main import main
+from greenloop.evals.experiments import read_config, run_experiment
+from greenloop.evals.experiments.config import GuidedConfig
 from greenloop.modules.guided_signal import HEADER
 from greenloop.testing import ScriptedModel, TokenModel
 
@@ -73,6 +75,21 @@ def test_the_authors_set_up_is_steered_by_the_tests_that_score(monkeypatch: pyte
     (union,) = found.tables
     assert [row[1] for row in union.rows] == ["100.0 %", "0.0 %"]
     assert "3 attempts" in union.title
+
+
+def test_the_authors_set_up_is_mbpp_s_500_tasks_once_each_unless_said_otherwise() -> None:
+    preset = read_config(GuidedConfig, faithful=True)
+    assert (preset.tasks, preset.replicates, preset.steered_by_oracle) == ("mbpp-full", 1, True)
+    given = read_config(GuidedConfig, faithful=True, tasks="starter", replicates=2)
+    assert (given.tasks, given.replicates) == ("starter", 2)
+    assert read_config(GuidedConfig).tasks == "starter"
+
+
+def test_faithful_is_an_option_of_this_experiment_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["experiment", "baselines", "--faithful"])
+    assert ended.value.code == 2
+    assert "--faithful is an option of the experiment `guided` only" in capsys.readouterr().err
 
 
 def test_a_model_that_cannot_be_guided_is_said_so() -> None:
