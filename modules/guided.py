@@ -25,6 +25,7 @@ from ..runtime.execution import Limits
 from ..runtime.problem import Problem
 from ..runtime.run import Run, use_stage
 from ..runtime.token_calls import TokenCalls, calls_to
+from ..runtime.token_source import Prompt
 from .code_text import extract_code
 from .generate import Generate
 from .guided_candidates import Probe, probes
@@ -34,7 +35,7 @@ from .guided_run import Guidance, Guided, GuidedRun
 from .guided_signal import SIGNALS, SignalKind
 from .guided_watch import EndEvent, tell
 from .knobs import Setting, setting
-from .stage import run_of
+from .stage import run_of, stub_of
 
 
 class GuidedGenerate(Generate):
@@ -59,6 +60,8 @@ class GuidedGenerate(Generate):
         max_tokens: Most tokens of the answer.
         name: The stage's place in the program, which goes into seeds.
         add_imports: Add missing imports of well-known standard names to the code.
+        instructions: Words that end the problem's part of the prompt instead of the built-in ones, or a `Choice` of
+            variants; see `Generate`.
 
     Raises:
         ProgramError: A setting is out of range.
@@ -69,6 +72,8 @@ class GuidedGenerate(Generate):
 
     Source: arXiv 2506.10948; see the notice at the top of this module about its patent claim.
     """
+
+    by_token = True
 
     def __init__(
         self,
@@ -86,6 +91,7 @@ class GuidedGenerate(Generate):
         max_tokens: Any = 512,
         name: str | None = None,
         add_imports: Any = True,
+        instructions: Any = None,
     ) -> None:
         super().__init__(
             model=model,
@@ -94,6 +100,7 @@ class GuidedGenerate(Generate):
             max_tokens=max_tokens,
             name=name,
             add_imports=add_imports,
+            instructions=instructions,
         )
         self.gamma = setting(gamma)
         self.candidates = setting(candidates)
@@ -188,23 +195,33 @@ class GuidedGenerate(Generate):
             settings = replace(settings, gamma=1.0)
             flags.append("line_mode_gamma_1")
         sampling: dict[str, Any] = {**asdict(settings), "mode": source.mode}
-        decoder = Decoder(asked, problem.entry_point, settings.gamma, settings.sampled, sampling)
-        found = GuidedRun(
-            session=run.session,
-            problem=problem,
-            source=source,
-            decoder=decoder,
-            settings=settings,
-            probes=calls,
-            render=lambda signal: asked.render(
-                guided_messages(self.predict, problem, settings.prompt_style, signal)
-            ),
-            extract=lambda answer: extract_code(
-                answer, entry_point=problem.entry_point, add_imports=self.add_imports.value
-            ),
-            seed=lambda use, number: run.seed(f"{self.name}:{use}:{number}", place, rollout_id),
-            limits=Limits(**self.limits.value),
-        ).go()
+        words = self.instructions.value if "instructions" in vars(self) else None
+
+        def render(signal: str) -> Prompt:
+            style = settings.prompt_style
+            return asked.render(guided_messages(self.predict, problem, style, signal, instructions=words))
+
+        plain = render("")
+        with source.seat(plain) as seat:
+            decoder = Decoder(asked, seat, problem.entry_point, settings.gamma, settings.sampled, sampling)
+            found = GuidedRun(
+                session=run.session,
+                problem=problem,
+                source=source,
+                decoder=decoder,
+                settings=settings,
+                probes=calls,
+                plain=plain,
+                render=render,
+                extract=lambda answer: extract_code(
+                    answer,
+                    entry_point=problem.entry_point,
+                    stub=stub_of(problem),
+                    add_imports=self.add_imports.value,
+                ),
+                seed=lambda use, number: run.seed(f"{self.name}:{use}:{number}", place, rollout_id),
+                limits=Limits(**self.limits.value),
+            ).go()
         tell(EndEvent(settings.words(), source.mode, found.stop, found.code, found.execution))
         return self._attempt(found, decoder, asked.engine, sampling, place, run, flags)
 

@@ -14,7 +14,9 @@ from typing import Any, cast
 
 from ..errors import ProgramError
 from ..runtime.attempt import Attempt
+from ..runtime.engine import Engine
 from ..runtime.problem import Problem
+from ..runtime.token_calls import calls_to
 from .execute import Execute
 from .guided import GuidedGenerate
 from .guided_run import Guidance
@@ -61,7 +63,8 @@ class GuidedAttempts(Program):
         execute: Stage that runs finished code.
         grid: Settings of the attempts: mappings from setting to value, or "published" for the authors' 192. What a
             mapping leaves out is the stage's.
-        parallel: Attempts at a time.
+        parallel: Attempts at a time; no more than the model has seats for (`TokenSource.seats`): another one would only
+            wait, and be paid for although one ahead of it passes.
         stop_on_pass: End with the first that passes; False runs all, for counting a task as solved by any attempt.
 
     Raises:
@@ -111,7 +114,7 @@ class GuidedAttempts(Program):
         place = run.next_iteration(self.generate.name)
         settings = list(enumerate(self.settings_of_attempts()))
         done: list[Attempt] = []
-        width = max(1, int(self.parallel.value))
+        width = self._width()
         with ThreadPoolExecutor(width, thread_name_prefix="greenloop-guided") as pool:
             for start in range(0, len(settings), width):
                 futures = [
@@ -126,3 +129,8 @@ class GuidedAttempts(Program):
                 if self.stop_on_pass.value and any(a.execution and a.execution.passed for a in done):
                     break
         return best(done).code
+
+    def _width(self) -> int:
+        wanted = max(1, int(self.parallel.value))
+        asked = calls_to(cast("Engine", self.generate.language_model().engine))
+        return wanted if asked is None else min(wanted, asked.source.seats)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..runtime.token_calls import Stored, Tally, TokenCalls
+from ..runtime.token_calls import Stored, Tally, TokenCalls, Work
 from ..runtime.token_mixture import choose, mix, renormalised
 from ..runtime.token_source import END, Drawn, Piece, Prompt, Seat, Which, text_of
 from .guided_region import region
@@ -36,6 +36,7 @@ class Decoder:
 
     Args:
         calls: Calls to the model.
+        seat: Caches of the attempt's contexts, held for as long as it lasts.
         entry_point: The function, whose end ends guidance within a line.
         gamma: Strength of guidance; 0 and 1 ask one context only.
         sampled: Draw the next token from the mixture instead of taking the likeliest.
@@ -49,6 +50,7 @@ class Decoder:
     def __init__(
         self,
         calls: TokenCalls,
+        seat: Seat,
         entry_point: str,
         gamma: float,
         sampled: bool,
@@ -57,11 +59,12 @@ class Decoder:
         self.written: tuple[Piece, ...] = ()
         self.stored: list[Stored] = []
         self._calls = calls
+        self._seat = seat
         self._entry_point = entry_point
         self._gamma = gamma
         self._sampled = sampled
         self._sampling = sampling
-        self._plain_knows = -1
+        self._known: dict[Which, tuple[str, int]] = {}
 
     @property
     def text(self) -> str:
@@ -93,19 +96,21 @@ class Decoder:
         if self._sampled:
             what["seed"] = seed
         by_line = self._calls.source.mode == "line mode"
-        new = sum(self._new(which, prompt) for which, prompt in contexts.items())
-        known = max(self._plain_knows, 0) if "plain" in contexts else 0
+        new = sum(
+            max(0, prompt.size + len(self.written) - self._knows(which, prompt))
+            for which, prompt in contexts.items()
+        )
 
-        def work(seat: Seat, tally: Tally) -> dict[str, Any]:
+        def work(tally: Tally) -> dict[str, Any]:
             if by_line:
-                return self._drawn_line(seat, tally, next(iter(contexts.values())), most, seed)
-            return self._mixed_line(seat, tally, contexts, most, seed, known)
+                return self._drawn_line(tally, next(iter(contexts.values())), most, seed)
+            return self._mixed_line(tally, contexts, most, seed)
 
-        stored = self._ask(what, work, plain, new + len(contexts) * most, seed)
+        stored = self._ask(what, work, new + len(contexts) * most, seed)
         pieces = tuple(Piece.from_json(piece) for piece in stored.content["pieces"])
-        if "plain" in contexts:
-            self._plain_knows = plain.size + len(self.written) + len(pieces)
         self.written += pieces
+        for which, prompt in contexts.items():
+            self._known[which] = (prompt.text, prompt.size + len(self.written))
         return Line(pieces, bool(stored.content["ended"]))
 
     def candidates(
@@ -123,8 +128,8 @@ class Decoder:
             "most_tokens": most,
         }
 
-        def work(seat: Seat, tally: Tally) -> dict[str, Any]:
-            drawn = seat.draw(
+        def work(tally: Tally) -> dict[str, Any]:
+            drawn = self._seat.draw(
                 plain,
                 self.written,
                 seeds=seeds,
@@ -136,32 +141,26 @@ class Decoder:
             return {"texts": [d.text for d in drawn]}
 
         prompt_tokens = plain.size + len(self.written)
-        stored = self._ask(what, work, plain, prompt_tokens + len(seeds) * most, seeds[0])
+        stored = self._ask(what, work, prompt_tokens + len(seeds) * most, seeds[0])
         return [str(text) for text in stored.content["texts"]]
 
-    def _new(self, which: Which, prompt: Prompt) -> int:
-        """Prompt tokens that a context has not had yet, as they are reserved."""
-        size = prompt.size + len(self.written)
-        return size if which == "guided" else max(0, size - max(self._plain_knows, 0))
+    def _knows(self, which: Which, prompt: Prompt) -> int:
+        """Tokens of this prompt and the answer that a context has had already."""
+        text, size = self._known.get(which, ("", 0))
+        return size if text == prompt.text else 0
 
     def _mixed_line(
-        self,
-        seat: Seat,
-        tally: Tally,
-        contexts: Mapping[Which, Prompt],
-        most: int,
-        seed: int,
-        plain_knows: int,
+        self, tally: Tally, contexts: Mapping[Which, Prompt], most: int, seed: int
     ) -> dict[str, Any]:
         rng = random.Random(seed) if self._sampled else None
         start = self.text
         where = region(start, self._entry_point)
         pieces: list[Piece] = []
         while len(pieces) < most:
-            steps = seat.steps(contexts, (*self.written, *pieces))
+            steps = self._seat.steps(contexts, (*self.written, *pieces))
             if not pieces:
                 for which, step in steps.items():
-                    tally.tokens_in += max(0, step.prompt_tokens - (plain_knows if which == "plain" else 0))
+                    tally.tokens_in += max(0, step.prompt_tokens - self._knows(which, contexts[which]))
             tally.tokens_out += len(steps)
             tops = [step.top for step in steps.values()]
             mixed = (
@@ -177,19 +176,17 @@ class Decoder:
                 break
         return _as_data(pieces, False)
 
-    def _drawn_line(self, seat: Seat, tally: Tally, prompt: Prompt, most: int, seed: int) -> dict[str, Any]:
+    def _drawn_line(self, tally: Tally, prompt: Prompt, most: int, seed: int) -> dict[str, Any]:
         temperature = 1.0 if self._sampled else 0.0
-        drawn = seat.draw(
+        drawn = self._seat.draw(
             prompt, self.written, seeds=[seed], temperature=temperature, most_tokens=most, most_lines=1
         )
         _count(tally, drawn)
         text = drawn[0].text
         return _as_data([Piece(-1, text.encode())] if text else [], drawn[0].ended or not text)
 
-    def _ask(self, what: dict[str, Any], work: Any, prompt: Prompt, most: int, seed: int) -> Stored:
-        stored = self._calls.ask(
-            what, work, prompt=prompt, most_tokens=most, seed=seed, sampling=self._sampling
-        )
+    def _ask(self, what: dict[str, Any], work: Work, most: int, seed: int) -> Stored:
+        stored = self._calls.ask(what, work, most_tokens=most, seed=seed, sampling=self._sampling)
         self.stored.append(stored)
         return stored
 

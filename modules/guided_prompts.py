@@ -43,7 +43,12 @@ EXAMPLES = (
 
 
 def guided_messages(
-    predict: dspy.Predict, problem: Problem, style: str, signal: str = ""
+    predict: dspy.Predict,
+    problem: Problem,
+    style: str,
+    signal: str = "",
+    *,
+    instructions: str | None = None,
 ) -> list[dict[str, str]]:
     """The messages of a context: with a signal the guided one, without the plain one.
 
@@ -52,11 +57,14 @@ def guided_messages(
         problem: What to solve.
         style: A `PromptStyle`.
         signal: What running candidates showed.
+        instructions: Words in place of the predictor's own.
     """
     demos = cast("list[dict[str, Any]]", list(cast("Any", predict).demos))
     if style == "few_shot":
         demos = [*demos, *EXAMPLES]
     signature = cast("type[dspy.Signature]", cast("Any", predict).signature)
+    if instructions is not None:
+        signature = signature.with_instructions(instructions)
     messages = CodeAdapter().format(signature, demos, {"problem": problem.render()})
     if signal:
         last = str(messages[-1]["content"])

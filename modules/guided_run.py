@@ -89,7 +89,8 @@ class GuidedRun:
         decoder: Writes the answer.
         settings: The attempt's settings.
         probes: The calls of the tests.
-        render: The prompt for a signal; the plain one for none.
+        plain: The plain prompt.
+        render: The prompt for a signal.
         extract: The program in an answer.
         seed: A seed for each line's number and use.
         limits: Of the runs that judge a finished program.
@@ -104,6 +105,7 @@ class GuidedRun:
         decoder: Decoder,
         settings: Guidance,
         probes: tuple[Probe, ...],
+        plain: Prompt,
         render: Callable[[str], Prompt],
         extract: Callable[[str], str],
         seed: Callable[[str, int], int],
@@ -115,6 +117,7 @@ class GuidedRun:
         self._decoder = decoder
         self._settings = settings
         self._probes = probes
+        self._plain = plain
         self._render = render
         self._extract = extract
         self._seed = seed
@@ -132,19 +135,21 @@ class GuidedRun:
             BudgetExhausted: The next line would not fit into the budget.
         """
         settings, decoder, entry = self._settings, self._decoder, self._problem.entry_point
-        plain = self._render("")
         seen: Counter[str] = Counter()
+        guided: Prompt | None = None
         guided_lines, stop, left = 0, "", settings.max_tokens
         number = 0
         while not stop:
             text = decoder.text
             where = region(text, entry)
             found: tuple[Trial, ...] = ()
-            guided: Prompt | None = None
             if where == "done":
                 stop = "end"
                 break
-            if where == "inside" and at_line_start(text):
+            begins = where == "inside" and at_line_start(text)
+            if begins or where != "inside":
+                guided = None
+            if begins:
                 draft = _bare(code_so_far(text, entry))
                 seen[draft] += 1
                 if self._passes(text):
@@ -153,26 +158,24 @@ class GuidedRun:
                     stop = "loop"
                     self._flags["loop_break"] = None
                 elif settings.gamma != 0:
-                    found, guided = self._guide(plain, text, number, left)
+                    found, guided = self._guide(text, number, left)
+                    guided_lines += guided is not None
                 if stop:
                     break
-            line = decoder.line(plain, guided, left, self._seed("line", number))
+            line = decoder.line(self._plain, guided, left, self._seed("line", number))
             left -= len(line.pieces) if self._source.mode != "line mode" else _tokens(line.pieces)
-            guided_lines += guided is not None
             tell(LineEvent(settings.words(), decoder.text[len(text) :], guided is not None, found))
             number += 1
             stop = "end" if line.ended else "max_tokens" if left <= 0 else ""
         return self._result(stop, guided_lines)
 
-    def _guide(
-        self, plain: Prompt, text: str, number: int, left: int
-    ) -> tuple[tuple[Trial, ...], Prompt | None]:
+    def _guide(self, text: str, number: int, left: int) -> tuple[tuple[Trial, ...], Prompt | None]:
         """Draw continuations, run them, and make the guided context; None where nothing could be run."""
         settings, entry = self._settings, self._problem.entry_point
         first = self._seed("candidates", number)
         seeds = [(first + i) % 2**31 for i in range(settings.candidates)]
         texts = self._decoder.candidates(
-            plain, seeds, settings.temperature, settings.lines_ahead, max(left, 1)
+            self._plain, seeds, settings.temperature, settings.lines_ahead, max(left, 1)
         )
         programs = unique([executable(code_so_far(text + t, entry), entry) for t in texts])
         found = trials(
@@ -183,7 +186,7 @@ class GuidedRun:
             self._short,
             verdicts=settings.signal == "verdict",
         )
-        room = self._source.context - min(left, 256)
+        room = self._source.context - left
         most_chars = MOST_CHARS
         while most_chars >= 400:
             signal = signal_text(found, settings.signal, most_chars)

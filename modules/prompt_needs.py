@@ -59,6 +59,7 @@ def prompt_needs(program: dspy.Module, tasks: Sequence[Task], *, oracle: bool = 
                     max_tokens=_most(stage.max_tokens),
                     task_id=problems[longest].task_id,
                     stage=stage.name,
+                    by_token=stage.by_token,
                 )
             )
     return needs

@@ -42,7 +42,10 @@ class ModelStage(dspy.Module):
 
     Attributes:
         predict: The `dspy.Predict` behind it, so that DSPy's prompt optimizers find it.
+        by_token: Whether it asks its model a token at a time (`runtime.token_calls`).
     """
+
+    by_token: bool = False
 
     def __init__(
         self,
@@ -95,10 +98,9 @@ class ModelStage(dspy.Module):
         }
         if self.top_p.value is not None:
             config["top_p"] = self.top_p.value
-        stub = (
-            problem.prompt if problem.entry_point and f"def {problem.entry_point}(" in problem.prompt else ""
+        adapter = CodeAdapter(
+            entry_point=problem.entry_point, stub=stub_of(problem), add_imports=self.add_imports.value
         )
-        adapter = CodeAdapter(entry_point=problem.entry_point, stub=stub, add_imports=self.add_imports.value)
         words = self.instructions.value if "instructions" in vars(self) else None
         variant: dict[str, Any] = {}
         if words is not None:
@@ -138,6 +140,11 @@ class ModelStage(dspy.Module):
                 f'{type(self).__name__} has no model: give it model="ollama:NAME", or call dspy.configure(lm=…)'
             )
         return language_model(chosen)
+
+
+def stub_of(problem: Problem) -> str:
+    """The start of the program that a problem shows; empty where it is posed in words."""
+    return problem.prompt if problem.entry_point and f"def {problem.entry_point}(" in problem.prompt else ""
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ class PromptNeed:
         max_tokens: Most tokens of the answer.
         task_id: The task with the longest prompt.
         stage: The stage that asks.
+        by_token: It asks a token at a time: a file is then served by a server of its own beside the usual one.
     """
 
     model: Any
@@ -42,6 +43,7 @@ class PromptNeed:
     max_tokens: int
     task_id: str
     stage: str
+    by_token: bool = False
 
 
 def preflight(
@@ -71,6 +73,7 @@ def preflight(
     """
     problems: list[str] = []
     described: list[ModelSpec] = []
+    sizes: dict[str, int] = {}
     for model in models:
         try:
             backend = _backend(model)
@@ -81,9 +84,10 @@ def preflight(
         described.append(spec)
         problems += _context(spec, longest_prompt_tokens, max_tokens)
         own = [need for need in needs if _backend(need.model) is backend]
+        sizes[spec.name] = _memory_with(spec, own)
         problems += _prompts(backend, spec, own)
         problems += _thinking(backend, spec)
-    problems += _memory(described, memory_bytes)
+    problems += _memory(described, sizes, memory_bytes)
     return list(dict.fromkeys(problems))
 
 
@@ -170,11 +174,19 @@ def _thinking(backend: Backend, spec: ModelSpec) -> list[str]:
     return []
 
 
-def _memory(specs: Sequence[ModelSpec], limit: int | None) -> list[str]:
+def _memory_with(spec: ModelSpec, needs: Sequence[PromptNeed]) -> int:
+    """Memory of all servers that a model is loaded by."""
+    if spec.path is None or spec.options.memory_gb is not None:
+        return memory_need(spec)
+    kinds = {need.by_token for need in needs} or {False}
+    return sum(memory_need(spec, by_token=kind) for kind in kinds)
+
+
+def _memory(specs: Sequence[ModelSpec], sizes: Mapping[str, int], limit: int | None) -> list[str]:
     """Models on this machine that are meant to be loaded together, against its memory."""
     local = [s for spec in specs for s in _placed(spec) if _is_local(s)]
     distinct = {(s.digest, s.api_base): s for s in local}.values()
-    needs = {s.name: memory_need(s) for s in distinct if not _is_loaded(s)}
+    needs = {s.name: sizes.get(s.name, memory_need(s)) for s in distinct if not _is_loaded(s)}
     available = limit if limit is not None else available_memory()
     if not available or not needs:
         return []
@@ -216,16 +228,23 @@ def _is_loaded(spec: ModelSpec) -> bool:
         return False
 
 
-def memory_need(spec: ModelSpec) -> int:
-    """Memory that a loaded model takes, in bytes: declared, else from weights and context; 0 where unknown."""
+def memory_need(spec: ModelSpec, *, by_token: bool = False) -> int:
+    """Memory that a loaded model takes, in bytes: declared, else from weights and context; 0 where unknown.
+
+    Args:
+        spec: The model.
+        by_token: By the server that is asked a token at a time.
+    """
     if spec.options.memory_gb is not None:
         return int(spec.options.memory_gb * 2**30)
     weights = int((spec.size_bytes or 0) * _OVERHEAD)
     if spec.path is None or spec.context is None:
         return weights
     from .backends.embedded import SLOTS
+    from .backends.token_embedded import slots_by_token
 
     slots = 1 if spec.options.deterministic else spec.options.slots or SLOTS
+    slots = slots_by_token(slots) if by_token else slots
     return weights + GgufFile.read(spec.path).kv_bytes_per_token() * spec.context * slots
 
 

@@ -22,7 +22,7 @@ from .endpoint_queue import queue_for
 from .engine import Engine
 from .patience import Patience
 from .run import CallRecord, current_run, current_session, current_stage
-from .token_source import Prompt, Seat, TokenSource, token_source_for
+from .token_source import Prompt, TokenSource, token_source_for
 
 FORMAT = 1
 """Raised when the same content would be asked differently: old entries are not found any more."""
@@ -39,6 +39,10 @@ class Tally:
     def usage(self) -> Usage:
         """The cost so far, as one call."""
         return Usage(1, self.tokens_in, self.tokens_out, self.seconds)
+
+
+Work = Callable[[Tally], dict[str, Any]]
+"""Does a call and counts its tokens; its result is JSON data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,8 @@ class TokenCalls:
     def ask(
         self,
         what: dict[str, Any],
-        work: Callable[[Seat, Tally], dict[str, Any]],
+        work: Work,
         *,
-        prompt: Prompt,
         most_tokens: int,
         seed: int,
         sampling: dict[str, Any],
@@ -91,8 +94,8 @@ class TokenCalls:
 
         Args:
             what: All that shapes the outcome, as JSON data.
-            work: Does it on a seat, and counts its tokens; its result is JSON data.
-            prompt: The prompt whose cache the seat should hold.
+            work: Does it. A seat that it needs must be held already: who waits for one in here might wait for someone
+                who waits for this key.
             most_tokens: Most that it can cost, prompt and answer: reserved before it starts.
             seed: For the record.
             sampling: For the record.
@@ -109,12 +112,11 @@ class TokenCalls:
         key = _key(digest, self.source.mode, what)
 
         def attempt(tally: Tally) -> dict[str, Any]:
-            with self.source.seat(prompt) as seat:
-                started = time.monotonic()
-                try:
-                    return work(seat, tally)
-                finally:
-                    tally.seconds += time.monotonic() - started
+            started = time.monotonic()
+            try:
+                return work(tally)
+            finally:
+                tally.seconds += time.monotonic() - started
 
         def made() -> dict[str, Any]:
             tally = Tally()

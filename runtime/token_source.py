@@ -97,7 +97,7 @@ class Drawn:
 
 
 class Seat(Protocol):
-    """The caches of one pair of contexts, for one line at a time."""
+    """The caches of one pair of contexts, for one attempt at a time."""
 
     def steps(self, contexts: Mapping[Which, Prompt], written: Sequence[Piece]) -> dict[Which, Step]:
         """The likeliest next tokens after `written` in each of the contexts.
@@ -148,8 +148,13 @@ class TokenSource(Protocol):
         """Messages as a prompt that ends where the answer begins."""
         ...
 
+    @property
+    def seats(self) -> int:
+        """Attempts that it can work on at the same time without reading their prompts again and again."""
+        ...
+
     def seat(self, prompt: Prompt) -> AbstractContextManager[Seat]:
-        """Wait for a seat, one that knows `prompt` already where there is one."""
+        """Wait for a seat, one that knows `prompt` already where there is one; it is held for a whole attempt."""
         ...
 
 

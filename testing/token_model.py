@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,7 @@ class TokenBackend(ScriptedBackend):
 
     Attributes:
         asked: How many next tokens and continuations were asked for.
+        seats: Attempts that may be worked on at the same time.
         trouble: Raised instead of the next answer, where it is set; once.
     """
 
@@ -33,6 +35,7 @@ class TokenBackend(ScriptedBackend):
         spec: ModelSpec,
         mode: Mode,
         identity: str,
+        seats: int = 8,
     ) -> None:
         super().__init__(self._whole, spec, 8, 0.01, identity)
         self.answer = answer
@@ -40,6 +43,8 @@ class TokenBackend(ScriptedBackend):
         self.mode: Mode = mode
         self.context = 4096
         self.asked = 0
+        self.seats = seats
+        self._free = threading.BoundedSemaphore(seats)
         self.trouble: list[Exception] = []
 
     def token_source(self) -> TokenBackend:
@@ -53,8 +58,9 @@ class TokenBackend(ScriptedBackend):
 
     @contextmanager
     def seat(self, prompt: Prompt) -> Generator[Seat]:
-        """Itself: it has no caches."""
-        yield self
+        """Itself: it has no caches; as many at a time as there are seats."""
+        with self._free:
+            yield self
 
     def steps(self, contexts: Mapping[Which, Prompt], written: Sequence[Piece]) -> dict[Which, Step]:
         """0.9 for the answer's next token, the rest for a sign that never belongs there."""
@@ -112,6 +118,7 @@ class TokenModel(LanguageModel):
         continuations: From the text so far and a seed to a continuation of it.
         mode: The mode that it claims; in "line mode" it is asked for lines.
         identity: Models of one identity share stored answers.
+        seats: Attempts that may be worked on at the same time.
 
     Attributes:
         backend: Counts what it was asked.
@@ -128,10 +135,11 @@ class TokenModel(LanguageModel):
         *,
         mode: Mode = "true guidance embedded",
         identity: str = "token model",
+        seats: int = 8,
     ) -> None:
         name = "simulated/tokens"
         spec = ModelSpec(name=name, backend="custom", model=name, options=ModelOptions(slots=8, retry_s=0))
-        self.backend = TokenBackend(answer, continuations, spec, mode, identity)
+        self.backend = TokenBackend(answer, continuations, spec, mode, identity, seats)
         super().__init__(Engine(self.backend))
 
     @property

@@ -58,6 +58,7 @@ class ServerSettings:
         context: Context per slot in tokens.
         threads: Decoder threads.
         prompt_cache: Whether a slot keeps its last prompt.
+        by_token: Beside the server of whole answers: for calls of a token at a time.
     """
 
     path: str
@@ -65,6 +66,7 @@ class ServerSettings:
     context: int
     threads: int
     prompt_cache: bool
+    by_token: bool = False
 
 
 class EmbeddedServer:
@@ -199,8 +201,8 @@ class EmbeddedBackend(LitellmBackend):
         return self._settings
 
     def own_server(self, slots: int) -> EmbeddedServer:
-        """A second server for the same file, whose slots nobody else uses; the process's one of this size."""
-        return _server_for(dataclasses.replace(self._settings, slots=slots))
+        """A second server for the same file, whose slots no whole answers use; the process's one of this size."""
+        return _server_for(dataclasses.replace(self._settings, slots=slots, by_token=True))
 
     def connection(self) -> dict[str, Any]:
         """Start the server where it does not run yet; its address and key."""

@@ -17,8 +17,10 @@ from .token_lines import LineReading
 
 TOP = 100
 """Log-probabilities asked for of each context."""
-DRAW_SLOTS = 3
-"""Continuations drawn at the same time by each seat."""
+SEAT_SLOTS = 4
+"""Slots of a seat: one for each context, and two more for continuations."""
+_DRAWING = (0, 2, 3)
+"""Slots of a seat that draw continuations: the plain context's is one of them, since they begin as it does."""
 
 _lock = threading.Lock()
 _sources: dict[tuple[object, int], EmbeddedTokens] = {}
@@ -30,12 +32,17 @@ def embedded_tokens(backend: EmbeddedBackend) -> EmbeddedTokens:
 
     It has a seat for each four `slots` of the model's options, at least one.
     """
-    seats = max(1, backend.settings.slots // 4)
+    seats = slots_by_token(backend.settings.slots) // SEAT_SLOTS
     with _lock:
         known = (backend.settings, seats)
         if known not in _sources:
             _sources[known] = EmbeddedTokens(backend, seats)
         return _sources[known]
+
+
+def slots_by_token(slots: int) -> int:
+    """Slots of the server that is asked a token at a time, where the usual one has `slots`: whole seats, at least 1."""
+    return max(1, slots // SEAT_SLOTS) * SEAT_SLOTS
 
 
 class EmbeddedTokens:
@@ -46,7 +53,10 @@ class EmbeddedTokens:
 
     Args:
         backend: The file's backend.
-        seats: Pairs of contexts that are worked on at the same time.
+        seats: Attempts that are worked on at the same time.
+
+    Attributes:
+        seats: The same.
     """
 
     mode: Mode = "true guidance embedded"
@@ -54,9 +64,8 @@ class EmbeddedTokens:
     def __init__(self, backend: EmbeddedBackend, seats: int) -> None:
         self._backend = backend
         self.deterministic = backend.spec.options.deterministic
-        self._each = 2 + DRAW_SLOTS
-        self._slots = seats * self._each
-        self._free = [EmbeddedSeat(self, i * self._each) for i in range(seats)]
+        self.seats = seats
+        self._free = [EmbeddedSeat(self, i * SEAT_SLOTS) for i in range(seats)]
         self._changed = threading.Condition()
         self._neutral: int | None = None
 
@@ -68,7 +77,7 @@ class EmbeddedTokens:
     @property
     def server(self) -> EmbeddedServer:
         """Its server, started on first use."""
-        return self._backend.own_server(self._slots)
+        return self._backend.own_server(self.seats * SEAT_SLOTS)
 
     def render(self, messages: Sequence[Mapping[str, str]]) -> Prompt:
         """Messages by the file's own chat template, as token ids."""
@@ -140,7 +149,7 @@ class EmbeddedTokens:
 
 
 class EmbeddedSeat:
-    """Slots of the server: one for each context, the others for continuations.
+    """Slots of the server, see `SEAT_SLOTS`.
 
     Attributes:
         last: Which prompt each context's slot had last.
@@ -191,8 +200,8 @@ class EmbeddedSeat:
                 choice = chunk["choices"][0]
                 return reading.take(str(choice.get("text") or ""), choice.get("finish_reason"))
 
-            slot = self._first_slot + 2 + number % DRAW_SLOTS
-            self._source.complete({**body, "seed": seed, "id_slot": slot}, take)
+            slot = 2 if self._source.deterministic else _DRAWING[number % len(_DRAWING)]
+            self._source.complete({**body, "seed": seed, "id_slot": self._first_slot + slot}, take)
             self._source.checked(error)
             return reading.drawn(len(ids))
 

@@ -121,6 +121,11 @@ class CompletionLines:
         self._backend = backend
 
     @property
+    def seats(self) -> int:
+        """As many as there are slots: a line asks one context."""
+        return self._backend.slots
+
+    @property
     def context(self) -> int:
         """Tokens of prompt and answer together."""
         return self._backend.spec.options.num_ctx or DEFAULT_CONTEXT

@@ -68,6 +68,7 @@ class OllamaTokens:
         self.mode: Mode = (
             "true guidance ollama top-20" if self.renders and self._lists_probabilities() else "line mode"
         )
+        self._free = threading.BoundedSemaphore(self.seats)
 
     @property
     def context(self) -> int:
@@ -79,10 +80,18 @@ class OllamaTokens:
         text = self._rendered(messages) if self.renders else None
         return Prompt(text) if text is not None else plain_text(messages)
 
+    @property
+    def seats(self) -> int:
+        """One for each two slots in true guidance, so that both contexts find what they read before; else one for each
+        slot."""
+        slots = self.backend.slots
+        return slots if self.mode == "line mode" else max(1, slots // 2)
+
     @contextmanager
     def seat(self, prompt: Prompt) -> Generator[OllamaSeat]:
-        """A seat; each request waits for a slot of the endpoint."""
-        yield OllamaSeat(self)
+        """A seat; each of its requests waits for a slot of the endpoint."""
+        with self._free:
+            yield OllamaSeat(self)
 
     def turn(self) -> Any:
         """Wait for a slot of the endpoint."""

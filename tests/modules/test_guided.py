@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import greenloop as gl
 import pytest
 from greenloop.errors import BudgetExhausted, ModelUnavailable, ProgramError
@@ -198,6 +200,49 @@ def test_it_stands_where_generate_does_and_is_tuned_exported_and_loaded(tmp_path
     assert loaded.generate.guidance() == stage.guidance()
 
 
+def test_an_attempt_holds_its_seat_so_that_nobody_takes_its_caches() -> None:
+    tasks = [TASK.copy(task_id=f"t{i}", prompt=f"Write f(x) that adds one, number {i}.") for i in range(4)]
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt.split("number ")[1][0])
+        return RIGHT if HEADER in prompt else PLAIN
+
+    with gl.session():
+        gl.score(gl.Resample(generate=gl.GuidedGenerate(model=TokenModel(answer, seats=1)), samples=1), tasks)
+    blocks = [task for task, _ in itertools.groupby(asked)]
+    assert sorted(blocks) == ["0", "1", "2", "3"], "the tasks took turns on one seat"
+
+
+def test_a_line_that_is_longer_than_a_call_is_guided_to_its_end() -> None:
+    terms = " + 0" * 40
+    right = f"```python\ndef f(x):\n    y = x + 1{terms}\n    return y\n```"
+    lm = TokenModel(
+        lambda prompt: right if HEADER in prompt else PLAIN, lambda text, seed: "y = x\n    return y\n"
+    )
+    found, _ = solve(lm, gamma=1.0)
+    assert found.code == f"def f(x):\n    y = x + 1{terms}\n    return y"
+    assert found.attempt.sampling["guided_lines"] == 2
+
+
+def test_instructions_are_a_knob_as_in_generate_and_end_both_prompts() -> None:
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return RIGHT if HEADER in prompt else PLAIN
+
+    stage = gl.GuidedGenerate(
+        model=TokenModel(answer),
+        instructions=gl.Choice([None, "Use no recursion."], default="Use no recursion."),
+    )
+    assert "instructions" in gl.knobs(stage)
+    with gl.session():
+        stage(problem=TASK.problem)
+    assert all("Use no recursion." in prompt for prompt in asked)
+    assert any(HEADER in prompt for prompt in asked)
+
+
 def test_watchers_see_lines_with_candidates_and_the_end() -> None:
     seen: list[LineEvent | EndEvent] = []
     with watch_guidance(seen.append):
@@ -239,6 +284,13 @@ def test_the_first_attempt_that_passes_ends_the_task_and_all_are_in_the_ledger(t
     with gl.session(store) as session:
         assert len(one(problem=TASK.problem).trajectory.attempts) == 3
         assert session.meter.paid.calls == 0
+
+
+def test_no_more_attempts_run_at_a_time_than_there_are_seats() -> None:
+    with gl.session():
+        found = attempts(model(seats=1), parallel=2)(problem=TASK.problem)
+    gammas = [a.sampling["gamma"] for a in found.trajectory.attempts]
+    assert gammas == [0.0, 0.0, 1.0], "the fourth would only have waited for the third, and been paid for"
 
 
 def test_all_attempts_run_where_a_task_counts_as_solved_by_any() -> None:
