@@ -57,15 +57,18 @@ class Search:
 
     @property
     def own_score(self) -> float | None:
-        """The search's own score of what it found: inflated by selection; None if not told."""
+        """The search's own score, inflated by selection: of what it found, or, where it gave back the program that it
+        started beside, of its own best; None if not told.
+        """
         return self.evidence.search_rate if self.evidence is not None else None
 
     @property
     def fresh_score(self) -> float | None:
-        """The found program's rate on fresh replicates of the search tasks; None if it was not run again."""
+        """Rate on fresh replicates of the search tasks of what `own_score` is the score of; None if not run again."""
         if self.evidence is None:
             return None
-        mine = [f for f in self.evidence.finalists if f.settings == self.evidence.settings]
+        scored = [f for f in self.evidence.finalists if f.search_rate == self.own_score]
+        mine = [f for f in scored if f.settings == self.evidence.settings] or scored
         return mine[0].figure.rate if mine else None
 
 

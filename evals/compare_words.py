@@ -110,9 +110,11 @@ class Inflation:
         method: The method.
         n: Searches that told a score.
         own: Mean of the searches' own scores, as a rate.
-        confirmed: Mean rate of the same programs on locked tasks of all benchmarks, each task counted once.
-        points: Own minus confirmed, for each search.
-        fresh_points: Own minus fresh replicates of the same tasks, for each search that had some: chance alone.
+        confirmed: Mean rate of what these searches returned on locked tasks of all benchmarks, each task counted once.
+        points: Own minus confirmed, for each search: where a search gave back the program that it started beside, its
+            own best's score minus what it returned.
+        fresh_points: Own minus fresh replicates of the same program on the same tasks, for each search that had some:
+            chance alone.
     """
 
     method: str

@@ -12,13 +12,14 @@ from .critique import Critique
 from .execute import Execute
 from .generate import Generate
 from .graph_nodes import Draft, Drafts, Mend
+from .guided import GuidedGenerate
 from .knobs import Setting, setting
 from .plan import Plan
 from .program import Program
 from .refine import Refine
 from .route import Route
 from .selecting import Select
-from .wiring import Wiring, simple_loop
+from .wiring import DRAFTING, Wiring, simple_loop
 from .write_tests import WriteTests, with_tests
 
 __all__ = ["Draft", "Drafts", "Graph", "Mend"]
@@ -33,8 +34,9 @@ class Graph(Program):
 
     Args:
         wiring: A `Wiring`, or its plain data; without one generate, execute, refine.
-        node1: Module of the wiring's first node, and so on: `Plan`, `Drafts` (generate), `WriteTests`, `Execute`,
-            `Critique`, `Mend` (refine, route, escalate) or `Select`. One that is left out is made with its defaults.
+        node1: Module of the wiring's first node, and so on: `Plan`, `Drafts` (generate, guided), `WriteTests`,
+            `Execute`, `Critique`, `Mend` (refine, route, escalate) or `Select`. One that is left out is made with its
+            defaults.
         node2: As `node1`.
         node3: As `node1`.
         node4: As `node1`.
@@ -107,7 +109,7 @@ class _Evaluation:
         if number not in self._drafts:
             kind = self.wiring.nodes[number - 1].kind
             module = cast("Any", self._module(number))
-            if kind == "generate":
+            if kind in DRAFTING:
                 plan = self._first(number, "plan")
                 made = module(problem=self.problem, plan=self._plan(plan) if plan else "")
             elif kind == "select":
@@ -176,6 +178,7 @@ _MODULES: dict[str, type[dspy.Module]] = {
     "route": Mend,
     "escalate": Mend,
     "select": Select,
+    "guided": Drafts,
 }
 
 
@@ -190,5 +193,6 @@ def _default(kind: str, name: str) -> dspy.Module:
         "route": lambda: Mend(step=Route(generate=Generate(name="generate"), refine=Refine(name=name))),
         "escalate": lambda: Mend(step=Generate(name=name)),
         "select": lambda: Select(name=name),
+        "guided": lambda: Drafts(write=GuidedGenerate(name=name)),
     }
     return made[kind]()

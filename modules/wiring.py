@@ -9,12 +9,24 @@ from typing import Any, Literal, cast, get_args
 from ..errors import ProgramError
 
 Kind = Literal[
-    "plan", "generate", "write_tests", "execute", "critique", "refine", "route", "escalate", "select"
+    "plan",
+    "generate",
+    "write_tests",
+    "execute",
+    "critique",
+    "refine",
+    "route",
+    "escalate",
+    "select",
+    "guided",
 ]
 Port = Literal["task", "plan", "tests", "code", "result", "note"]
 """What flows along a connection, named for the port that takes it."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+DEFAULT_KINDS: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind != "guided")
+"""Without execution-guided drafts, which are used only where they are asked for: see the notice in `modules.guided`."""
+DRAFTING: tuple[Kind, ...] = ("generate", "guided")
 MENDERS: tuple[Kind, ...] = ("refine", "route", "escalate")
 MOST_NODES = 8
 
@@ -52,6 +64,7 @@ PORTS: Mapping[Kind, Ports] = {
     "route": Ports({"code": _ONE, "result": _ONE}, "code"),
     "escalate": Ports({"code": _ONE, "result": _ONE}, "code"),
     "select": Ports({"code": Intake(2, many=True), "result": _MAYBE}, "code"),
+    "guided": Ports({"task": _ONE}, "code"),
 }
 
 

@@ -76,6 +76,7 @@ USED: Mapping[Kind, tuple[str, ...]] = {
     "route": ("model", "temperature", "iterations"),
     "escalate": ("model", "temperature", "iterations"),
     "select": ("stop_on_pass",),
+    "guided": ("model", "temperature"),
 }
 
 _SPANS = {

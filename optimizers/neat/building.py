@@ -11,6 +11,7 @@ from ...modules.critique import Critique
 from ...modules.execute import Execute
 from ...modules.generate import Generate
 from ...modules.graph import Drafts, Graph, Mend
+from ...modules.guided import GuidedGenerate
 from ...modules.knobs import Choice, Float, Int
 from ...modules.paper import LIMITS, PaperCritique, PaperExecute, PaperGenerate, PaperRefine
 from ...modules.plan import GenerateByPlan, Plan
@@ -25,6 +26,9 @@ from .paper_prompts import ANALYSE, GENERATE, REFINE
 
 Pool = Mapping[str, Any]
 """Name to model, as a stage's `model` takes it; ``{"": None}`` for the model of `dspy.configure`."""
+
+GAMMAS = (0.0, 3.0)
+"""Strengths of guidance that a tuner may give a guided draft."""
 
 _SHORT: Mapping[Kind, int] = {"plan": 200, "write_tests": 300, "critique": 200}
 """Most tokens of what is no program, as in those stages' defaults."""
@@ -66,6 +70,8 @@ def _module(kind: Kind, asks: dict[str, Any], own: Attributes, *, planned: bool)
     if kind == "generate":
         write = GenerateByPlan(**asks) if planned else Generate(**asks)
         return Drafts(write=write, samples=_int(own.samples, SAMPLES))
+    if kind == "guided":
+        return Drafts(write=GuidedGenerate(gamma=Float(*GAMMAS, default=1.0), **asks))
     if kind == "write_tests":
         tests = {key: value for key, value in asks.items() if key != "temperature"}
         return WriteTests(drafts=WRITTEN_DRAFTS, **tests)

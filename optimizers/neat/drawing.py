@@ -7,7 +7,7 @@ from html import escape
 
 from ...modules.graph import Graph
 from ...modules.knobs import settings, to_plain
-from ...modules.wiring import WiredNode, Wiring
+from ...modules.wiring import PORTS, WiredNode, Wiring
 from .attributes import USED
 from .evolution import Generation
 from .expressing import Expressed
@@ -63,7 +63,7 @@ def draw(graph: Expressed | Graph) -> str:
     edges += [
         (task, places[number], columns[number - 1], "task")
         for number, node in enumerate(wiring.nodes, 1)
-        if node.kind in ("plan", "generate", "write_tests")
+        if "task" in PORTS[node.kind].takes
     ]
     edges.append((places[wiring.output], program, max(columns) + 1 - columns[wiring.output - 1], "code"))
     parts: list[str] = []

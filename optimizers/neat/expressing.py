@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 from ...errors import UsageError
-from ...modules.wiring import MENDERS, MOST_NODES, Port, WiredNode, Wiring, binds
+from ...modules.wiring import MENDERS, MOST_NODES, Kind, Port, WiredNode, Wiring, binds
 from .attributes import USED, Attributes, plain
 from .genome import Genome, NodeGene, reachable
 from .innovations import OUTPUT, TASK
 
 WRITTEN_DRAFTS = 3
 """Model calls of a `write_tests` node."""
+GUIDED_ANSWERS = 6
+"""What a `guided` node counts as among whole answers: its calls are of a line each, its tokens those of several."""
+
+_CALLS: Mapping[Kind, int] = {"plan": 1, "write_tests": WRITTEN_DRAFTS, "guided": GUIDED_ANSWERS}
 
 Style = Literal["own", "paper"]
 
@@ -47,7 +52,7 @@ class Expressed:
 
     @property
     def most_calls(self) -> int:
-        """Most model calls that one task can cost."""
+        """Most model calls that one task can cost; a guided draft counts as `GUIDED_ANSWERS` of them."""
         total = 0
         for node, own in zip(self.wiring.nodes, self.attributes, strict=True):
             if node.kind in MENDERS:
@@ -55,7 +60,7 @@ class Expressed:
             elif node.kind == "generate":
                 total += own.samples
             else:
-                total += {"plan": 1, "write_tests": WRITTEN_DRAFTS}.get(node.kind, 0)
+                total += _CALLS.get(node.kind, 0)
         return total
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import UsageError
-from ...modules.wiring import KINDS, MOST_NODES, Kind
+from ...modules.wiring import DEFAULT_KINDS, KINDS, MOST_NODES, Kind
 from .attributes import difference, perturbed
 from .expressing import Expressed, InvalidGenome, express
 from .genome import Genome
@@ -65,7 +65,7 @@ def mutate(
     rng: random.Random,
     *,
     models: Sequence[str] = ("",),
-    kinds: Sequence[Kind] = KINDS,
+    kinds: Sequence[Kind] = DEFAULT_KINDS,
     rates: Rates | None = None,
     valid: Callable[[Genome], Expressed] = express,
 ) -> tuple[Genome, str]:

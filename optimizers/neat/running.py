@@ -6,7 +6,8 @@ import hashlib
 import json
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, cast
@@ -20,9 +21,13 @@ from ...modules.blueprint import program_digest
 from ...modules.knobs import knobs, to_plain
 from ...runtime.replay_meter import ReplayMeter
 from ...runtime.run import current_session
+from ...runtime.store.accounts import accounts, put_account
 from ...runtime.task import Task
 from ...runtime.versions import versions
+from ..baselines import models_of
 from ..confirming import confirm
+from ..crew import Crew
+from ..objectives import QUALITY, costing
 from .building import Pool, build_program
 from .ending import ending
 from .evaluating import Fitness, Record, rate_of
@@ -80,7 +85,10 @@ class SearchRun:
             node_penalty=numbers.node_penalty,
         )
         self._name = search.name(pool, self.tasks)
+        self._crew = Crew(current_session().store, self._name)
+        self._costing = costing([*models_of(loop), *pool.values()], (QUALITY,), search.parameters)
         self._generation = 0
+        self._in_turn = True
         self._last_cost: tuple[int, int] | None = None
         self._stopping = threading.Event()
         self._telling = threading.Lock()
@@ -106,6 +114,7 @@ class SearchRun:
 
     def confirmed(self, locked: list[Task], url: str) -> dspy.Module:
         """Choose on fresh replicates of the train tasks, confirm on the locked ones, stamp with the evidence."""
+        self._in_turn = not self._has_room()
         finalists = self._finalists()
         chosen, record = self._chosen(finalists)
         is_loop = record is None
@@ -117,6 +126,7 @@ class SearchRun:
             replicates=self.owner.replicates,
             score=self._score_locked,
             seed=self.owner.seed,
+            cost=lambda scores: self._costing.mean(scores.items).compute,
         )
         found = chosen.deepcopy()
         cast("Any", found).evidence = Evidence(
@@ -146,9 +156,17 @@ class SearchRun:
             },
             versions=versions(),
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            how="locked tasks" if locked else "not confirmed",
+            choices_confirmed=self._looks(chosen) if locked else 1,
         )
         cast("Any", found)._compiled = True
         return found
+
+    def _looks(self, chosen: dspy.Module) -> int:
+        """How many different choices of this search were confirmed on its locked tasks by now, this one among them."""
+        store, name = current_session().store, f"{self._name}|confirmed"
+        put_account(store, name, program_digest(chosen)[:40], {})
+        return len(accounts(store, name))
 
     def _finalists(self) -> list[tuple[dspy.Module, Record | None, Scores]]:
         records: list[Record | None] = [*self.fitness.ranked()[: self.owner.finalists], None]
@@ -185,7 +203,8 @@ class SearchRun:
         The pass in order that follows decides everything; it finds what was prepared. Another process with the same
         command begins elsewhere, and the store gives each the other's answers.
         """
-        if self.owner.workers < 2 or not self._has_room():
+        self._in_turn = not self._has_room()
+        if self.owner.workers < 2 or self._in_turn:
             return
         graphs = {e.digest: e for e in (self.space.express(i.genome) for i in self.evolution.individuals)}
         limit = self.owner.budget.n_trials
@@ -264,7 +283,20 @@ class SearchRun:
             first,
         ]
         key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-        return ending(current_session().store, self.meter, key, work)
+        with self._alone(key):
+            return ending(current_session().store, self.meter, key, work)
+
+    @contextmanager
+    def _alone(self, key: str) -> Generator[None, None, None]:
+        """Where the budget may end, one process at a time: the next one finds the same calls stored, or the same end.
+
+        Side by side each would spend what is left on calls that the other has not made.
+        """
+        if self._in_turn:
+            with self._crew.alone(key):
+                yield
+        else:
+            yield
 
 
 def _shown(expressed: Expressed) -> dict[str, Any]:

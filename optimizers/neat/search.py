@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -19,13 +19,16 @@ from ...modules.knobs import label
 from ...modules.paper import paper_refine
 from ...modules.programs import GenerateExecuteRefine
 from ...modules.refine import Refine
-from ...modules.wiring import KINDS, MOST_NODES, Kind
+from ...modules.wiring import DEFAULT_KINDS, KINDS, MOST_NODES, Kind
 from ...runtime.budget import Budget
+from ...runtime.language_model import language_model
 from ...runtime.replay_meter import ReplayMeter
 from ...runtime.run import Session, use_session
 from ...runtime.store import Store, open_store
 from ...runtime.task import Task
+from ...runtime.token_calls import calls_to
 from ..baselines import models_of
+from ..study import metric_name
 from .building import Pool
 from .evaluating import Fitness, Record
 from .evolution import Evolution, Generation
@@ -79,12 +82,16 @@ class NeatSearch:
         seed: Seed of the evolution and of everything drawn.
         population: Genomes of a generation; the preset's without one.
         generations: Most generations; the preset's without one.
-        kinds: Kinds of nodes that "wide" may add.
+        kinds: Kinds of nodes that "wide" may add. "guided", a draft by `GuidedGenerate`, is there only where you name
+            it, ``(*DEFAULT_KINDS, "guided")`` of `modules.wiring`, as its method is said to be patented, and only for
+            models that can be asked a token or a line at a time.
         most_nodes: Most nodes of a "wide" graph, 8 at most.
         most_calls: Call budget: most model calls of a "wide" graph on one task.
         rotating: Tasks of a generation, in turn; the preset's without one, 0 for all.
         replicates: Fresh replicates of finalists and of the confirmation.
         finalists: How many of the best graphs are run again, beside the simple loop.
+        parameters: Model → number of parameters, for models whose server publishes none: compute is held equal by
+            parameters × tokens where all are known.
         oracle: Let hidden tests steer too; stamped on every figure.
         max_tokens: Most tokens of an answer; plans, notes and tests have less.
         concurrency: Runs at once of one graph.
@@ -116,12 +123,13 @@ class NeatSearch:
         seed: int = 0,
         population: int | None = None,
         generations: int | None = None,
-        kinds: Sequence[Kind] = KINDS,
+        kinds: Sequence[Kind] = DEFAULT_KINDS,
         most_nodes: int = MOST_NODES,
         most_calls: int = 12,
         rotating: int | None = None,
         replicates: int = 2,
         finalists: int = 3,
+        parameters: Mapping[str, float] | None = None,
         oracle: bool = False,
         max_tokens: int = 512,
         concurrency: int = 8,
@@ -158,6 +166,7 @@ class NeatSearch:
         self.kinds, self.most_nodes, self.most_calls = tuple(kinds), most_nodes, most_calls
         self.replicates = replicates
         self.finalists = finalists
+        self.parameters = dict(parameters or {})
         self.oracle = oracle
         self.max_tokens = max_tokens
         self.concurrency = concurrency
@@ -255,6 +264,8 @@ class NeatSearch:
             self.most_calls,
             self.max_tokens,
             self.seed,
+            self.oracle,
+            metric_name(self.metric),
             sorted(t.digest for t in tasks),
         ]
         return "neat-" + hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
@@ -267,6 +278,8 @@ class NeatSearch:
         """The genomes of the preset."""
         if self.preset == "paper":
             return PaperSpace(list(pool))
+        if "guided" in self.kinds:
+            _check_guidable(pool)
         return WideSpace(list(pool), kinds=self.kinds, most_nodes=self.most_nodes, most_calls=self.most_calls)
 
     def _pool(self, program: dspy.Module | None) -> Pool:
@@ -281,6 +294,17 @@ class NeatSearch:
             generate=Generate(model=first, max_tokens=self.max_tokens),
             refine=Refine(model=first, max_tokens=self.max_tokens),
         )
+
+
+def _check_guidable(pool: Pool) -> None:
+    """Refuse guided nodes where a model of the pool offers whole answers only: they would be plain drafts."""
+    for name, model in pool.items():
+        chosen = dspy.settings.lm if model is None else model
+        if chosen is not None and calls_to(cast("Any", language_model(chosen).engine)) is None:
+            raise UsageError(
+                f"kinds names guided nodes, and {name or 'the model of dspy.configure'} offers whole answers only:"
+                " leave one of the two out"
+            )
 
 
 def _apart(trainset: Sequence[Task], valset: Sequence[Task]) -> None:

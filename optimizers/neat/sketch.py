@@ -69,7 +69,8 @@ class Sketch:
             elif gives == "result" and target == "refine":
                 fitting = ["critique"]
             elif gives == "code" and (c.target == OUTPUT or target in (*MENDERS, "select")):
-                fitting = [*MENDERS, "select", *(["generate"] if target == "select" else [])]
+                drafts: list[Kind] = ["generate", "guided"] if target == "select" else ["guided"]
+                fitting = [*MENDERS, "select", *drafts]
             for kind in fitting:
                 if kind in kinds:
                     found.append((c, kind))
@@ -78,8 +79,9 @@ class Sketch:
     def insert(self, connection: ConnectionGene, kind: Kind) -> None:
         """Put a node of the kind on a connection a → b, with what its required ports need.
 
-        The connection is disabled where the new node's output takes its place in b, as in NEAT; it stays where b needs
-        both (a plan, a note, tests, a further candidate stand beside it).
+        The connection is disabled where the new node's output takes its place in b, as in NEAT (a guided draft takes
+        the place of other code without taking it in); it stays where b needs both (a plan, a note, tests, a further
+        candidate stand beside it).
         """
         a, b = connection.source, connection.target
         new = self._add(kind, "split", connection.innovation)
@@ -174,7 +176,8 @@ class Sketch:
 
 def fresh(kind: Kind, models: Sequence[str], rng: random.Random) -> Attributes:
     """Attributes of a new node: a model and a temperature by chance, the rest at its least."""
-    low, high = {"generate": (0.2, 0.8), "escalate": (0.2, 0.8)}.get(kind, (0.1, 0.4))
+    spans = {"generate": (0.2, 0.8), "escalate": (0.2, 0.8), "guided": (0.6, 1.0)}
+    low, high = spans.get(kind, (0.1, 0.4))
     made = Attributes(
         model=rng.choice(list(models)) if models else "", temperature=round(rng.uniform(low, high), 3)
     )

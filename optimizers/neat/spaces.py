@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from ...modules.wiring import KINDS, MOST_NODES, Kind
+from ...modules.wiring import DEFAULT_KINDS, MOST_NODES, Kind
 from .expressing import Expressed, express
 from .genome import Genome, minimal
 from .innovations import Innovations
@@ -70,7 +70,7 @@ class WideSpace:
         self,
         models: Sequence[str],
         *,
-        kinds: Sequence[Kind] = KINDS,
+        kinds: Sequence[Kind] = DEFAULT_KINDS,
         most_nodes: int = MOST_NODES,
         most_calls: int = 12,
         rates: Rates | None = None,

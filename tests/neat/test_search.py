@@ -11,7 +11,9 @@ import dspy
 import greenloop as gl
 import pytest
 from greenloop.errors import BudgetExhausted, ProgramError, UsageError
+from greenloop.evals.compare_searches import Search
 from greenloop.evals.evidence import Evidence
+from greenloop.optimizers.confirming import confirm
 from greenloop.optimizers.neat.building import build_program
 from greenloop.optimizers.neat.history import lineage
 from greenloop.optimizers.neat.paper_prompts import REFINE
@@ -199,6 +201,58 @@ def test_where_the_given_program_does_best_it_comes_back_and_the_verdict_says_so
     assert found.evidence.verdict.startswith("the defaults themselves were chosen")
     assert found.evidence.settings["graph"] == "given: GenerateExecuteRefine"
     assert 0 < found.evidence.search_rate < 1
+    best = found.evidence.finalists[0]
+    told = Search("NEAT", "topology", 0, 0, found, found.evidence, "", "", Usage())
+    assert (told.own_score, told.fresh_score) == (best.search_rate, best.figure.rate)
+
+
+def test_the_evidence_says_how_it_was_confirmed_and_counts_looks_at_the_locked_tasks(tmp_path) -> None:
+    model = ScriptedModel(mending_helps, identity="looks")
+    url = f"sqlite:///{tmp_path}/n.db"
+
+    def found(**given_settings) -> Evidence:
+        made = search(url, models=[model], generations=8, seed=1, **given_settings)
+        return made.compile(
+            gl.Resample(generate=gl.Generate(model=model), samples=1), trainset=TASKS[:6], valset=TASKS[6:]
+        ).evidence
+
+    first, again = found(budget=gl.Budget(n_trials=1)), found(budget=gl.Budget(n_trials=1))
+    more = found()
+    assert [one.how for one in (first, again, more)] == ["locked tasks"] * 3
+    assert first.settings != more.settings
+    assert [one.choices_confirmed for one in (first, again, more)] == [1, 1, 2]
+    assert "2 choices were confirmed" in str(more)
+
+
+def test_equal_compute_weighs_models_by_their_size(tmp_path, monkeypatch) -> None:
+    seen = []
+
+    def spy(*args, cost, **how):
+        seen.append(cost)
+        return confirm(*args, cost=cost, **how)
+
+    monkeypatch.setattr("greenloop.optimizers.neat.running.confirm", spy)
+    models = [ScriptedModel(mending_helps, name=name) for name in ("small", "large")]
+    sizes = {"simulated/small": 1e9, "simulated/large": 7e9}
+    made = search(f"sqlite:///{tmp_path}/n.db", models=models, parameters=sizes, generations=1, population=2)
+    made.compile(trainset=TASKS[:2], valset=TASKS[2:4])
+    with gl.session():
+        scores = gl.score(gl.Resample(generate=gl.Generate(model=models[1]), samples=1), TASKS[:1])
+    assert seen[0](scores) == 7e9 * scores.usage().tokens
+
+
+def test_other_steering_or_another_metric_is_another_search() -> None:
+    def name(**how) -> str:
+        return NeatSearch(models=["a"], **how).name({"a": "a"}, TASKS)
+
+    names = [
+        name(),
+        name(oracle=True),
+        name(metric=lambda example, prediction, trace=None: 1.0),
+        name(seed=1),
+    ]
+    assert len(set(names)) == 4
+    assert name() == names[0]
 
 
 def test_models_come_from_the_program_where_none_are_named(tmp_path) -> None:
