@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import dspy
 import typer
-from rich.markup import escape
 
-from ..errors import ExportError, UsageError
+from ..errors import UsageError
 from ..evals.evidence import Evidence
 from ..evals.experiments.result import Contrast, Drawing, ExperimentResult, Table
 from ..evals.split import split
+from ..modules.wiring import DEFAULT_KINDS
 from ..optimizers.artifact import export
-from ..optimizers.artifact_folder import is_replaceable
 from ..optimizers.neat.random_topology import RandomTopology
 from ..optimizers.neat.search import NeatSearch
 from ..runtime.budget import Budget
@@ -28,49 +27,58 @@ from .common import (
     StoreOption,
     TasksArgument,
     check_models,
-    out,
-    print_json,
     read_tasks,
     store_url,
+    tell_swaps,
 )
 from .compare_command import search_progress
 from .programs import tunable_program
+from .search_options import (
+    BudgetCallsOption,
+    BudgetSecondsOption,
+    BudgetTokensOption,
+    FolderOption,
+    GenerationsOption,
+    OracleOption,
+    PoolOption,
+    PopulationOption,
+    ReplicatesOption,
+    TrainOption,
+    WorkersOption,
+    evidence_of,
+    export_target,
+    pool_of,
+    tell_found,
+)
 
 
 def neat(
     tasks: TasksArgument,
-    model: Annotated[
-        list[str] | None, typer.Option("--model", help="a model of the pool; repeat for several")
-    ] = None,
+    model: PoolOption = None,
     preset: Annotated[
         str, typer.Option("--preset", help="wide, paper (the paper's own search), or random (topology)")
     ] = "wide",
-    out_folder: Annotated[
-        Path | None, typer.Option("--out", help="where the found program is exported")
-    ] = None,
+    guided: Annotated[
+        bool,
+        typer.Option(
+            "--guided",
+            help="let graphs draft by execution-guided generation, said to be patented: see its notice",
+        ),
+    ] = False,
+    out_folder: FolderOption = None,
     report: Annotated[
         Path | None,
         typer.Option("--report", help="HTML file: evidence, graph, family tree, species over time"),
     ] = None,
-    budget_tokens: Annotated[
-        int | None, typer.Option("--budget-tokens", min=1, help="tokens paid at most")
-    ] = None,
-    budget_calls: Annotated[
-        int | None, typer.Option("--budget-calls", min=1, help="model calls paid at most")
-    ] = None,
-    budget_seconds: Annotated[
-        float | None, typer.Option("--budget-seconds", min=1, help="wall seconds")
-    ] = None,
-    population: Annotated[
-        int | None, typer.Option("--population", min=2, help="genomes of a generation")
-    ] = None,
-    generations: Annotated[int | None, typer.Option("--generations", min=1, help="most generations")] = None,
-    workers: Annotated[
-        int, typer.Option("--workers", min=1, help="graphs of a generation scored at once")
-    ] = 1,
-    train: Annotated[float, typer.Option("--train", help="share of the tasks that is searched on")] = 0.5,
-    replicates: Annotated[int, typer.Option("--replicates", min=1, help="of finalists and confirmation")] = 2,
-    oracle: Annotated[bool, typer.Option("--oracle", help="let the hidden tests steer too")] = False,
+    budget_tokens: BudgetTokensOption = None,
+    budget_calls: BudgetCallsOption = None,
+    budget_seconds: BudgetSecondsOption = None,
+    population: PopulationOption = None,
+    generations: GenerationsOption = None,
+    workers: WorkersOption = 1,
+    train: TrainOption = 0.5,
+    replicates: ReplicatesOption = 2,
+    oracle: OracleOption = False,
     data: DataOption = None,
     limit: LimitOption = None,
     max_tokens: MaxTokensOption = 512,
@@ -80,13 +88,11 @@ def neat(
     as_json: JsonOption = False,
 ) -> None:
     """Evolve the structure of a program on your tasks, confirm the choice on locked ones, export it."""
-    if out_folder is None:
-        raise UsageError("--out is missing: name the folder for the found program, as in --out best/")
-    if out_folder.exists() and not is_replaceable(out_folder):
-        raise ExportError(f"{out_folder} exists and is no Greenloop export: name another folder")
+    target, pool = export_target(out_folder), pool_of(model)
     if preset not in ("wide", "paper", "random"):
         raise UsageError(f"--preset is wide, paper or random, not {preset!r}")
-    pool = list(dict.fromkeys(model or ["embedded"]))
+    if guided and preset == "paper":
+        raise UsageError("--guided widens the space of wide and random; the paper's space has no such drafts")
     chosen = read_tasks(tasks, data, limit)
     searched, locked = split(chosen, train, seed=seed)
     check_models(tunable_program(pool, max_tokens=max_tokens), chosen, oracle=oracle)
@@ -95,6 +101,7 @@ def neat(
         search = kind(
             "paper" if preset == "paper" else "wide",
             models=pool,
+            kinds=(*DEFAULT_KINDS, "guided") if guided else DEFAULT_KINDS,
             budget=Budget(tokens=budget_tokens, calls=budget_calls, timeout_s=budget_seconds),
             store=store_url(store),
             seed=seed,
@@ -108,21 +115,13 @@ def neat(
             on_progress=tell,
         )
         found = search.compile(trainset=searched, valset=locked)
-    folder = export(found, out_folder)
-    evidence = cast("Evidence", cast("Any", found).evidence)
+    tell_swaps()
+    folder, evidence = export(found, target), evidence_of(found)
     written = _report(search, found, evidence, preset, report)
-    if as_json:
-        figure = evidence.confirmed.model_dump(mode="json") if evidence.confirmed else {}
-        data_out = {**figure, "evidence": evidence.model_dump(mode="json"), "folder": str(folder)}
-        print_json({**data_out, "report": written, "search": search.report()})
-        return
-    out.print(escape(str(evidence)), soft_wrap=True)
-    out.print(escape(f"graph: {evidence.settings['graph']}"), soft_wrap=True)
-    out.print(
-        escape(f"exported to {folder}; use it: greenloop run {folder} --task 'what to write'"), soft_wrap=True
-    )
-    if written:
-        out.print(escape(f"written: {written}, with .md and .json beside it"), soft_wrap=True)
+    lines = [f"graph: {evidence.settings['graph']}"]
+    lines += [f"written: {written}, with .md and .json beside it"] if written else []
+    more = {"report": written, "search": search.report()}
+    tell_found(evidence, folder, lines, as_json=as_json, more=more)
 
 
 def _report(

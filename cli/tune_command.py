@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from ..errors import ExportError, UsageError
-from ..evals.evidence import Evidence
 from ..evals.split import split
-from ..optimizers.artifact import export, is_replaceable
+from ..optimizers.artifact import export
 from ..optimizers.front import CheapestWithin
 from ..optimizers.tuner import OptunaTuner, TunerProgress
 from ..runtime.budget import Budget
@@ -31,33 +28,35 @@ from .common import (
     check_models,
     err,
     is_quiet,
-    out,
-    print_json,
     read_tasks,
     store_url,
     tell_swaps,
 )
 from .programs import tunable_program
+from .search_options import (
+    BudgetCallsOption,
+    BudgetSecondsOption,
+    BudgetTokensOption,
+    FolderOption,
+    OracleOption,
+    PoolOption,
+    ReplicatesOption,
+    TrainOption,
+    evidence_of,
+    export_target,
+    pool_of,
+    tell_found,
+)
 
 
 def tune(
     tasks: TasksArgument,
-    model: Annotated[
-        list[str] | None, typer.Option("--model", help="a model of the pool; repeat for several")
-    ] = None,
-    out_folder: Annotated[
-        Path | None, typer.Option("--out", help="where the tuned program is exported")
-    ] = None,
+    model: PoolOption = None,
+    out_folder: FolderOption = None,
     trials: Annotated[int | None, typer.Option("--trials", min=1, help="configurations tried")] = None,
-    budget_tokens: Annotated[
-        int | None, typer.Option("--budget-tokens", min=1, help="tokens paid at most")
-    ] = None,
-    budget_calls: Annotated[
-        int | None, typer.Option("--budget-calls", min=1, help="model calls paid at most")
-    ] = None,
-    budget_seconds: Annotated[
-        float | None, typer.Option("--budget-seconds", min=1, help="wall seconds")
-    ] = None,
+    budget_tokens: BudgetTokensOption = None,
+    budget_calls: BudgetCallsOption = None,
+    budget_seconds: BudgetSecondsOption = None,
     budget_model_seconds: Annotated[
         float | None, typer.Option("--budget-model-seconds", min=1, help="seconds of model time paid at most")
     ] = None,
@@ -72,18 +71,20 @@ def tune(
     folds: Annotated[
         int | None,
         typer.Option(
-            "--folds", min=0, help="cross-fit over so many folds; 0 never; by tasks and budget without"
+            "--folds",
+            min=0,
+            help="cross-fit over so many folds; 0 never; without one few tasks are where the budget reaches",
         ),
     ] = None,
-    train: Annotated[float, typer.Option("--train", help="share of the tasks that is tuned on")] = 0.5,
+    train: TrainOption = 0.5,
     finalists: Annotated[
         int | None, typer.Option("--finalists", min=1, help="configurations that are run again")
     ] = None,
-    replicates: Annotated[int, typer.Option("--replicates", min=1, help="of finalists and confirmation")] = 2,
+    replicates: ReplicatesOption = 2,
     study: Annotated[
         str | None, typer.Option("--study", help="name of the study; by content without one")
     ] = None,
-    oracle: Annotated[bool, typer.Option("--oracle", help="let the hidden tests steer too")] = False,
+    oracle: OracleOption = False,
     data: DataOption = None,
     limit: LimitOption = None,
     max_tokens: MaxTokensOption = 512,
@@ -93,11 +94,7 @@ def tune(
     as_json: JsonOption = False,
 ) -> None:
     """Tune generate-execute-refine on your tasks, confirm the choice on locked ones, export it."""
-    if out_folder is None:
-        raise UsageError("--out is missing: name the folder for the tuned program, as in --out best/")
-    if out_folder.exists() and not is_replaceable(out_folder):
-        raise ExportError(f"{out_folder} exists and is no Greenloop export: name another folder")
-    pool = model or ["embedded"]
+    target, pool = export_target(out_folder), pool_of(model)
     chosen = read_tasks(tasks, data, limit)
     tuned_on, locked = split(chosen, train, seed=seed)
     budget = Budget(
@@ -108,7 +105,7 @@ def tune(
         n_trials=trials,
     )
     pick = CheapestWithin(points=within, by=by) if within is not None else None
-    program = tunable_program(list(dict.fromkeys(pool)), max_tokens=max_tokens)
+    program = tunable_program(pool, max_tokens=max_tokens)
     check_models(program, chosen, oracle=oracle)
     with tuning_progress() as tell:
         tuner = OptunaTuner(
@@ -119,7 +116,7 @@ def tune(
             replicates=replicates,
             objectives=("quality", "compute", "seconds") if pareto else ("quality",),
             pick=pick,
-            folds=folds,
+            folds="few" if folds is None else folds,  # the locked tasks are this command's own split
             study=study,
             oracle=oracle,
             concurrency=concurrency,
@@ -127,18 +124,9 @@ def tune(
         )
         tuned = tuner.compile(program, trainset=tuned_on, valset=locked)
     tell_swaps()
-    folder = export(tuned, out_folder)
-    evidence = cast("Evidence", cast("Any", tuned).evidence)
-    if as_json:
-        figure = evidence.confirmed.model_dump(mode="json") if evidence.confirmed else {}
-        print_json({**figure, "evidence": evidence.model_dump(mode="json"), "folder": str(folder)})
-        return
-    out.print(escape(str(evidence)), soft_wrap=True)
-    for path, value in evidence.settings.items():
-        out.print(f"  {path} = {value}")
-    out.print(
-        escape(f"exported to {folder}; use it: greenloop run {folder} --task 'what to write'"), soft_wrap=True
-    )
+    folder, evidence = export(tuned, target), evidence_of(tuned)
+    settings = [f"  {path} = {value}" for path, value in evidence.settings.items()]
+    tell_found(evidence, folder, settings, as_json=as_json)
 
 
 @contextmanager
