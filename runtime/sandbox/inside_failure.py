@@ -16,6 +16,8 @@ IMPORTABLE = frozenset(
     "asyncio.exceptions configparser csv email.errors json.decoder queue sqlite3 zipfile".split()
 )
 """Modules that an exception's class may make the judge import."""
+RUNNERS = frozenset({"unittest", "doctest", "bdb", "pdb"})
+"""Modules whose exceptions are a test runner's own words ("skip this"), which a candidate must not speak."""
 FRAMES = 8
 """Frames kept at each end of a traceback."""
 DENIED = frozenset({1, 13, 30, 38})
@@ -114,8 +116,9 @@ def describe_syntax(error: BaseException, code: str) -> dict[str, Any]:
 
 
 def known_class(module: str, name: str) -> type[BaseException] | None:
-    """An exception class of the standard library by its name; None where there is none."""
-    if module.partition(".")[0] not in sys.stdlib_module_names:
+    """An exception class of the standard library by its name; None where there is none, and for a test runner's."""
+    package = module.partition(".")[0]
+    if package not in sys.stdlib_module_names or package in RUNNERS:
         return None
     if module not in sys.modules and module in IMPORTABLE:
         importlib.import_module(module)

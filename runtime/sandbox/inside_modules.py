@@ -75,7 +75,22 @@ def _run_method(case: Any, number: int, recorder: Recorder) -> None:
     import unittest
 
     class Result(unittest.TestResult):
-        """Hands failures over with their exception."""
+        """Hands failures over with their exception; nothing but a success counts as one."""
+
+        settled = False
+
+        def addSuccess(self, test: Any) -> None:  # noqa: N802
+            self.settled = True
+
+        def addExpectedFailure(self, test: Any, err: Any) -> None:  # noqa: N802
+            self.settled = True
+
+        def addUnexpectedSuccess(self, test: Any) -> None:  # noqa: N802
+            recorder.failed(number, AssertionError("it was expected to fail"))
+
+        def addSkip(self, test: Any, reason: str) -> None:  # noqa: N802
+            recorder.skipped(number)
+            self.settled = True
 
         def addError(self, test: Any, err: Any) -> None:  # noqa: N802
             recorder.failed(number, err[1])
@@ -87,7 +102,10 @@ def _run_method(case: Any, number: int, recorder: Recorder) -> None:
             if err is not None:
                 recorder.failed(number, err[1])
 
+    result = Result()
     try:
-        case.run(Result())
+        case.run(result)
     except BaseException as error:  # noqa: BLE001 - what unittest lets through
         recorder.failed(number, error)
+    if not result.settled:
+        recorder.failed(number, AssertionError("the test neither passed nor failed"))

@@ -33,9 +33,10 @@ def run_pytest(test: Test, names: dict[str, Any], recorder: Recorder) -> None:
     source = test.tree
 
     class Plugin:
-        """Collects from the rewritten tree and reports to the recorder."""
+        """Collects from the rewritten tree and reports to the recorder; an interruption is the candidate's failure."""
 
         numbers: dict[str, int]
+        current: int | None = None
 
         def pytest_collection_finish(self, session: Any) -> None:
             self.numbers = {}
@@ -44,14 +45,28 @@ def run_pytest(test: Test, names: dict[str, Any], recorder: Recorder) -> None:
                 recorder.units.append(item.nodeid.partition("::")[2])
 
         def pytest_runtest_setup(self, item: Any) -> None:
-            recorder.begin(self.numbers[item.nodeid])
+            self.current = self.numbers[item.nodeid]
+            recorder.begin(self.current)
+
+        @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+        def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
+            number = self.numbers[item.nodeid]
+            report = (yield).get_result()
+            if report.failed:
+                why = call.excinfo.value if call.excinfo is not None else AssertionError(str(report.longrepr))
+                recorder.failed(number, why)
+            elif report.skipped and not hasattr(report, "wasxfail"):
+                recorder.skipped(number)
 
         def pytest_exception_interact(self, node: Any, call: Any, report: Any) -> None:
-            number = self.numbers.get(node.nodeid) if hasattr(self, "numbers") else None
-            if number is None:
+            if not hasattr(self, "numbers"):
                 recorder.raised(call.excinfo.value, test.text.strip())
+
+        def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+            if self.current is None:
+                recorder.raised(excinfo.value, test.text.strip())
             else:
-                recorder.failed(number, call.excinfo.value)
+                recorder.failed(self.current, excinfo.value)
 
     module = types.ModuleType(name)
     module.__dict__.update({k: v for k, v in names.items() if not k.startswith("__")})
@@ -76,6 +91,8 @@ def run_pytest(test: Test, names: dict[str, Any], recorder: Recorder) -> None:
     sys.meta_path.insert(0, Finder())
     options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--rootdir", os.getcwd()]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        pytest.main([path, *options, "--assert=plain", "-c", os.devnull], plugins=[Plugin()])
+        code = pytest.main([path, *options, "--assert=plain", "-c", os.devnull], plugins=[Plugin()])
     if len(recorder.units) == before:
         raise AssertionError("pytest found no test in this module")
+    if code and not recorder.fatal and all(r["passed"] for n, r in recorder.results.items() if n >= before):
+        raise AssertionError(f"pytest did not come to its end (exit code {int(code)})")

@@ -83,6 +83,11 @@ class Recorder:
         self._noted = None
         self._keep_trace()
 
+    def skipped(self, number: int) -> None:
+        """A unit that its test skipped: it did not come to its end, so it has no result but a failure."""
+        if self.results.get(number, {}).get("passed"):
+            del self.results[number]
+
     def _own(self, error: BaseException) -> bool:
         """Whether the candidate itself raised it (known in mode "together" only)."""
         return describe(error, self._code)["line"] is not None

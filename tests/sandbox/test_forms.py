@@ -139,6 +139,56 @@ def test_each_of_several_pytest_modules_is_run(box: Sandbox) -> None:
     assert {t.test: t.passed for t in found.tests} == {"test_a": True, "test_b": False}
 
 
+SKIPS = """
+import unittest
+import pytest
+
+class T(unittest.TestCase):
+    def test_it(self):
+        assert add(1, 2) == 3
+
+    @unittest.skip("later")
+    def test_never(self):
+        assert add(1, 2) == 4
+
+def test_skips_itself():
+    try:
+        add(1, 2)
+    except ValueError:
+        pytest.skip("no")
+
+@pytest.mark.xfail(raises=TypeError)
+def test_known_bug():
+    add(1, None)
+"""
+
+
+@pytest.mark.parametrize(
+    "raised",
+    ["import unittest; raise unittest.SkipTest", "import bdb; raise bdb.BdbQuit", "raise KeyboardInterrupt"],
+)
+def test_a_candidate_does_not_speak_for_pytest(box: Sandbox, raised: str) -> None:
+    found = box.run(Candidate(f"def add(a, b):\n    {raised}\n", "add"), [SKIPS])
+    assert found.outcome == "error", found
+    assert found.error_type == raised.split()[-1].rpartition(".")[2]
+    assert not any(t.passed for t in found.tests)
+
+
+def test_a_test_that_skips_itself_has_no_result(box: Sandbox) -> None:
+    found = box.run(ADD, [SKIPS])
+    assert {t.test: t.passed for t in found.tests} == {
+        "T::test_it": True,
+        "test_skips_itself": True,
+        "test_known_bug": True,
+    }
+    code = "def add(a, b):\n    if b == 2: raise ValueError\n    return a + b\n"
+    module = SKIPS.replace("assert add(1, 2) == 3", "assert add(1, 1) == 2")
+    skipped = box.run(Candidate(code, "add"), [module])
+    assert {t.test: t.passed for t in skipped.tests} == {"T::test_it": True, "test_known_bug": True}
+    cases = module.partition("def test_skips_itself")[0].replace("import pytest", "")
+    assert {t.test.partition("(")[0]: t.passed for t in box.run(ADD, [cases]).tests} == {"def test_it": True}
+
+
 def test_a_pytest_module_without_a_test_is_never_passed(box: Sandbox) -> None:
     assert (
         box.run(ADD, ["import pytest\n\n@pytest.fixture\ndef one():\n    return add(1, 2)\n"]).outcome
