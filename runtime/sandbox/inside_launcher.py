@@ -32,7 +32,7 @@ STANDARD = (
 def main(candidate_fd: int, judge_fd: int, text: str) -> None:
     """Warm up, fork both servers, wait for the first of host and servers to end."""
     config: dict[str, Any] = json.loads(text)
-    roles = {"candidate": socket.socket(fileno=candidate_fd), "judge": socket.socket(fileno=judge_fd)}
+    roles = {"candidate": _low(candidate_fd), "judge": _low(judge_fd)}
     host = os.getppid()
     try:
         warm(config["preload"])
@@ -60,6 +60,13 @@ def main(candidate_fd: int, judge_fd: int, text: str) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
     os._exit(0)
+
+
+def _low(fd: int) -> socket.socket:
+    """A connection on the lowest free descriptor: in a host with thousands it may lie above what children shut."""
+    low = os.dup(fd)
+    os.close(fd)
+    return socket.socket(fileno=low)
 
 
 def warm(preload: list[str]) -> None:

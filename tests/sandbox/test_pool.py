@@ -224,3 +224,28 @@ def test_a_candidate_that_goes_on_falls_to_idle_priority() -> None:
     tests = [f"assert f(0.5, 0) == {os.SCHED_OTHER}", f"assert f(0, 0.3) == {os.SCHED_IDLE}"]
     with Sandbox(workers=1) as sandbox:
         assert sandbox.run(Candidate(code, "f"), tests).passed
+
+
+@LINUX
+def test_no_descriptor_of_a_host_with_thousands_reaches_a_candidate() -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4400:
+        pytest.skip(f"this machine allows {hard} descriptors")
+    code = (
+        "import os\ndef f(numbers):\n    found = []\n    for n in numbers:\n        try:\n"
+        "            os.fstat(n)\n            found.append(n)\n        except OSError: pass\n    return found\n"
+    )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4400), hard))
+    held: list[int] = []
+    try:
+        while not held or held[-1] < 4200:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+        with Sandbox(workers=1) as sandbox:
+            found = sandbox.run(Candidate(code, "f"), ["assert f(range(3, 4400)) == [3]"])
+    finally:
+        for fd in held:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert found.passed, found.message
