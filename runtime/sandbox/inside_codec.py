@@ -41,6 +41,10 @@ class Unserialisable(Exception):
     """A value that cannot travel."""
 
 
+class TooDeep(Unserialisable):
+    """A value that is nested too deeply."""
+
+
 class RemoteMatch:
     """What a `re.Match` travels as: its data. Truthy, with the methods of a match that only read."""
 
@@ -92,6 +96,11 @@ class RemoteMatch:
     def __repr__(self) -> str:
         return f"<re.Match object; span={self.span()}, match={self[0]!r}>"
 
+    def encoded(self, codec: Codec) -> Any:
+        """As it came, for the way back."""
+        items = codec.items([self.string, self.pattern])
+        return {"t": "match", "s": items, "v": [list(span) for span in self._spans], "n": self._names}
+
 
 class Codec:
     """Encodes and decodes values.
@@ -115,7 +124,7 @@ class Codec:
         try:
             return self._encode(value)
         except RecursionError:
-            raise Unserialisable("nested too deeply") from None
+            raise TooDeep("nested too deeply") from None
 
     def _encode(self, value: Any) -> Any:
         kind = type(value)
@@ -129,7 +138,7 @@ class Codec:
         if id(value) in self._open:
             raise Unserialisable(f"a {kind.__name__} that contains itself")
         if len(self._open) > DEPTH:
-            raise Unserialisable(f"nested more than {DEPTH} deep")
+            raise TooDeep(f"nested more than {DEPTH} deep")
         self._open.add(id(value))
         try:
             return encoder(self, value)
@@ -233,6 +242,7 @@ _ENCODERS: dict[type, Callable[[Codec, Any], Any]] = {
     type({}.values()): lambda c, v: {"t": "values", "v": c.items(v)},
     type({}.items()): lambda c, v: {"t": "items", "v": c.items(v)},
     re.Match: _match,
+    RemoteMatch: lambda c, v: v.encoded(c),
     re.Pattern: lambda c, v: {"t": "pattern", "v": c.items([v.pattern]), "f": v.flags},
 }
 

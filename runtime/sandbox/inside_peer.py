@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from .inside_ahead import Call
-from .inside_codec import Codec, Unserialisable
+from .inside_codec import DEPTH, Codec, TooDeep, Unserialisable
 from .inside_failure import known_class, message_of
 from .inside_plan import Plan, Planned
 from .inside_proxies import Proxy, RemoteClass, RemoteFunction, RemoteIterator, RemoteObject
 from .inside_update import update
-from .inside_wire import Channel, FrameTooLarge, WireClosed, WireError
+from .inside_wire import MAX_FRAME, Channel, FrameTooLarge, WireClosed, WireError
 
 
 class Gone(BaseException):
@@ -58,7 +58,7 @@ class Peer:
         plan: The calls that are sure to be made.
         astray: Whether the tests made another call than the one that was planned.
         calls: Calls of the candidate since the last `begin`, as ``(name, encoded arguments, encoded keywords)``.
-        failure: The description of the candidate's exception that was raised last.
+        named: Numbers of the candidate's classes that the tests name, in capitals as classes are.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -66,6 +66,7 @@ class Peer:
         self._codec = Codec(self._export, self._resolve)
         self._callbacks: list[Callable[..., Any]] = []
         self._classes: dict[int, Any] = {}
+        self._handed: dict[int, tuple[Any, int]] = {}
         self._arguments: tuple[Any, ...] = ()
         self.astray = False
         self._greeted = False
@@ -74,6 +75,7 @@ class Peer:
         self.unit = 0
         self.capture = False
         self.calls: list[tuple[str, list[Any], dict[str, Any]]] = []
+        self.named: set[int] = set()
 
     def begin(self, unit: int) -> None:
         """A test begins: forget the calls of the one before."""
@@ -116,13 +118,14 @@ class Peer:
                 reply = received
                 if "cb" not in reply:
                     break
-                self._channel.send(self._call_back(reply))
+                self._answer(reply)
         except WireClosed:
             self.gone = "eof" if self._greeted else "start"
         except WireError:
             self.gone = "protocol"
         except FrameTooLarge as error:
-            raise CannotTravel(f"a value of {error}", by_test=True) from None
+            by_test = self._channel.heard < MAX_FRAME >> 4
+            raise CannotTravel(f"a value of {error}", by_test) from None
         if self.gone:
             raise Gone(self.gone)
         if "alone" in reply:
@@ -137,7 +140,7 @@ class Peer:
         """Call something of the candidate's; what it changes in mutable arguments is changed here too."""
         arguments, keywords = self.encode(a), {n: self.encode((v,))[0] for n, v in k.items()}
         self.calls.append((name, arguments, keywords))
-        if self.plan.open:
+        if self.plan.open and not self.capture:
             requests = [] if self.plan.asked else self.plan.take(0)
             if self.plan.asked.popleft() != Planned(function, arguments, keywords):
                 self._stray()
@@ -163,9 +166,16 @@ class Peer:
         raise Astray
 
     def encode(self, values: tuple[Any, ...]) -> list[Any]:
-        """Values of the test as data."""
+        """Values of the test as data.
+
+        Raises:
+            CannotTravel: If one cannot travel. By the test only where the candidate has not sent what may be in it:
+                or it could choose the weaker mode.
+        """
         try:
             return self._codec.encode(list(values))
+        except TooDeep as error:
+            raise CannotTravel(str(error), by_test=self._channel.nesting <= DEPTH) from None
         except Unserialisable as error:
             raise CannotTravel(str(error), by_test=True) from None
 
@@ -197,7 +207,15 @@ class Peer:
     def _named(self, found: Any, wanted: list[str]) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise CannotTravel("malformed reply", by_test=False)
-        return {n: self._codec_decode(found[n]) for n in wanted if n in found}
+        values = {n: self._codec_decode(found[n]) for n in wanted if n in found}
+        for name, value in values.items():
+            self.note_named(name, value)
+        return values
+
+    def note_named(self, name: str, value: Any) -> None:
+        """The tests name this; where it is a class, its objects' operators are theirs to use."""
+        if isinstance(value, RemoteClass) and name.lstrip("_")[:1].isupper():
+            self.named.add(value._remote_id)  # pyright: ignore[reportPrivateUsage]
 
     def items(self, number: int) -> Iterator[Any]:
         """The items of a remote iterator, fetched in growing batches."""
@@ -224,6 +242,9 @@ class Peer:
         if isinstance(value, (Proxy, RemoteIterator)):
             name = getattr(value, "_remote_name", "iterator")
             return {"t": "handle", "id": value._remote_id, "n": name}  # pyright: ignore[reportPrivateUsage]
+        held = self._handed.get(id(value))
+        if held is not None:
+            return {"t": "handle", "id": held[1], "n": ""}
         number = getattr(value, "_remote_class_id", None) if isinstance(value, type) else None
         if number is not None:
             return {"t": "handle", "id": number, "n": value.__name__}
@@ -248,23 +269,35 @@ class Peer:
         if kind == "class":
             return RemoteClass(self, number, name)
         if kind == "error":
-            return self.error_class(number, data["mro"])
+            return self._hand(self.error_class(number, data["mro"]), number)
         if kind == "exception":
-            return self.rebuild(data["e"])
+            return self._hand(self.rebuild(data["e"]), number)
         if kind == "coroutine":
-            return self._await(number)
+            return self._hand(self._await(number), number)
         if name in ("generator", "map", "filter", "zip", "enumerate", "reversed") or name.endswith(
             "iterator"
         ):
             return RemoteIterator(self, number)
         if kind == "module":
             if name in sys.stdlib_module_names:
-                return __import__(name)
+                return self._hand(__import__(name), number)
             raise Unserialisable(f"the module {name}")
         return RemoteObject(self, number, name, data.get("c"))
 
+    def _hand(self, value: Any, number: int) -> Any:
+        """Remember what an object made here stands for: it travels back as that."""
+        self._handed[id(value)] = (value, number)
+        return value
+
     async def _await(self, number: int) -> Any:
         return self.ask("await", id=number)
+
+    def _answer(self, reply: dict[str, Any]) -> None:
+        """Answer the candidate's call of a function of the test; it chose the arguments, so it answers for the size."""
+        try:
+            self._channel.send(self._call_back(reply))
+        except FrameTooLarge as error:
+            raise CannotTravel(f"a value of {error}", by_test=False) from None
 
     def _call_back(self, reply: dict[str, Any]) -> dict[str, Any]:
         try:

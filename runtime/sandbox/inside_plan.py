@@ -8,6 +8,8 @@ from typing import Any
 
 ENTRY = {"id": 1}
 """How the entry point is asked for: the first object that a candidate gives out."""
+WIDEST = 12
+"""Bytes of one character in JSON, at most."""
 AHEAD_BYTES = 16 << 10
 """Bytes of requests ahead of their turn: less than a connection takes without a reader."""
 
@@ -22,8 +24,9 @@ class Planned:
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes on its way."""
-        return len(repr((self.a, self.k))) + 60
+        """How many bytes it takes on its way, at most."""
+        shown = repr((self.a, self.k))
+        return len(shown) * (1 if shown.isascii() else WIDEST) + 60
 
 
 class Plan:

@@ -2,11 +2,13 @@
 
 What a test asks of them is forwarded. What decides is not: an object of the candidate's never equals plain data by its
 own word, and its class's `__eq__` is heard only between two of its own objects, and only where it tells a stranger
-apart.
+apart. Nor does it learn of plain data by an operator (``abs(f(2) - 4) < 1e-6``), or say what it makes of them, unless
+the tests name its class.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +36,9 @@ class Proxy:
     def __getattr__(self, name: str) -> Any:
         if name in _OWN:
             raise AttributeError(name)
-        return self._remote_peer.ask("get", id=self._remote_id, n=name)
+        found = self._remote_peer.ask("get", id=self._remote_id, n=name)
+        self._remote_peer.note_named(name, found)
+        return found
 
     def __setattr__(self, name: str, value: Any) -> None:
         peer = self._remote_peer
@@ -143,10 +147,33 @@ class RemoteObject(Proxy):
         return self._special("__exit__", None, None, None)
 
     def __contains__(self, item: Any) -> bool:
+        if self._may_not_see(item):
+            plain = self._plain()
+            return item in plain[0] if plain else any(item == other for other in self)
         try:
             return self._special("__contains__", item) is True
         except TypeError:
             return any(item == other for other in self)
+
+    def _may_not_see(self, value: Any) -> bool:
+        """Whether a value is the test's own and the object of a class that no test names, whose word counts nothing."""
+        return (
+            not isinstance(value, Proxy)
+            and not callable(value)
+            and self._remote_class not in self._remote_peer.named
+        )
+
+    def _by_value(self, method: str, *a: Any) -> Any:
+        """An operator applied to what the object is as plain data, where its class derives from a built-in type."""
+        plain = self._plain()
+        if not plain:
+            raise TypeError(
+                f"{self._remote_name!r} is neither data nor a class that a test names: no {method} with a test's value"
+            )
+        name = method.strip("_")
+        if name.removeprefix("r") in _BINARY and name not in _BINARY:
+            return _OPERATORS[name.removeprefix("r")](a[0], plain[0])
+        return _OPERATORS[name if name in _OPERATORS else name.removeprefix("i")](plain[0], *a)
 
     def __format__(self, spec: str) -> str:
         return str(self._special("__format__", spec))
@@ -154,6 +181,8 @@ class RemoteObject(Proxy):
 
 def _forward(method: str) -> Any:
     def forwarded(self: RemoteObject, *a: Any) -> Any:
+        if method in _JUDGING and self._may_not_see(a[0]):  # pyright: ignore[reportPrivateUsage]
+            return self._by_value(method, *a)  # pyright: ignore[reportPrivateUsage]
         return self._special(method, *a)  # pyright: ignore[reportPrivateUsage]
 
     forwarded.__name__ = method
@@ -161,11 +190,21 @@ def _forward(method: str) -> Any:
 
 
 _BINARY = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift divmod".split()
-_METHODS = [
-    *(f"__{n}__" for n in _BINARY),
+_ORDER = "lt le gt ge".split()
+_OPERATORS: dict[str, Any] = {
+    **{n: getattr(operator, f"__{n}__") for n in [*_BINARY, *_ORDER] if n not in ("divmod", "pow")},
+    "divmod": divmod,
+    "pow": pow,
+}
+_JUDGING = [
+    *(f"__{n}__" for n in [*_BINARY, *_ORDER]),
     *(f"__r{n}__" for n in _BINARY),
     *(f"__i{n}__" for n in _BINARY if n != "divmod"),
-    *(f"__{n}__" for n in "lt le gt ge neg pos abs invert len getitem setitem delitem".split()),
+]
+"""Special methods whose result is a verdict on the other operand."""
+_METHODS = [
+    *_JUDGING,
+    *(f"__{n}__" for n in "neg pos abs invert len getitem setitem delitem".split()),
     *(f"__{n}__" for n in "int float index complex round trunc floor ceil reversed bytes".split()),
 ]
 for _method in _METHODS:
