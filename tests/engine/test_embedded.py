@@ -22,6 +22,7 @@ from greenloop.runtime.backends.failures import PromptTooLong
 from greenloop.runtime.engine import unwrap
 from greenloop.runtime.gguf_file import GgufFile
 from greenloop.runtime.language_model import language_model
+from greenloop.runtime.model_spec import parse_model
 from greenloop.runtime.preflight import memory_need, preflight
 from greenloop.runtime.requantise import requantise
 from greenloop.runtime.run import session, use_run
@@ -98,6 +99,25 @@ def test_a_file_that_is_no_model_is_one_line(tmp_path: Path, content: bytes, mes
     with pytest.raises(UnknownModel, match=message) as caught:
         language_model(f"gguf:{path}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_llama_server_is_held_to_one_call_without_its_prompt_cache() -> None:
+    own = EmbeddedBackend(parse_model("embedded", num_ctx=1024, slots=2))
+    at = own.connection()
+    name = f"openai:{own.spec.short_name}@{at['api_base']}"
+    spec = language_model(name, api_key=at["api_key"]).engine.describe()
+    assert (spec.context, spec.parameters) == (1024, 134515008)
+    free = language_model(name, api_key=at["api_key"]).engine.backend
+    assert (free.slots, free.learns_slots) == (2, False), "what /props publishes"
+    held = language_model(name, api_key=at["api_key"], deterministic=True, max_tokens=24).engine.backend
+    held.describe()
+    assert (held.slots, held.learns_slots) == (1, False)
+    calls = [BackendContract.call(f"Tell me about {t}.", temperature=0.8) for t in ("rain", "stone")]
+    assert held.arguments(calls[0])["extra_body"]["cache_prompt"] is False
+    first = [held.ask(call) for call in calls]
+    again = [held.ask(call) for call in reversed(calls)]
+    assert [a.text for a in again] == [a.text for a in first][::-1]
+    assert all(a.cached_tokens_in == 0 for a in [*first, *again])
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
