@@ -221,6 +221,19 @@ def test_models_that_push_each_other_out_are_seen_and_taken_in_turns(
         small.kill()
 
 
+def test_one_model_with_two_contexts_is_loaded_anew_few_times(server: Any) -> None:
+    pair = [model(server, max_tokens=4, slots=2, num_ctx=context) for context in (512, 640)]
+    with session() as active, use_run(active.open_run("t")) as run:
+        before = swaps()
+        with ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(copy_context().run, lm, f"Say {n}.") for n in range(6) for lm in pair]
+            assert all(a.result() for a in asked)
+        turns = swaps() - before
+    assert 1 <= turns <= 4, "first come, first served would load it anew up to eleven times"
+    assert sum(call.swapped for call in run.calls) == turns
+    assert sum(call.load_s > 0 for call in run.calls) <= turns + 1
+
+
 def test_deterministic_is_one_call_at_a_time_on_a_model_loaded_anew(real: OllamaServer) -> None:
     ask = model(real, deterministic=True, max_tokens=24)
     backend = ask.engine.backend
