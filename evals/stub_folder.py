@@ -12,8 +12,9 @@ the stub will live: ``from slug import slugify``, ``from my_package.slug import 
 tests is put ahead of them.
 
 Which tests a program may see and steer by: those whose name begins with ``test_visible``, or that bear the comment
-``# visible`` on their ``def`` line or on the line above it. All others are hidden: they only score. Where none is
-marked, the first test of the file is visible.
+``# visible`` on their ``def`` line or on the line above it. All others are hidden: they only score, and what only they
+use (constants with their cases, helpers, fixtures) is hidden with them. Where none is marked, the first test of the
+file is visible.
 """
 
 from __future__ import annotations

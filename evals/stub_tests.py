@@ -1,4 +1,7 @@
-"""A pytest file split into the tests that a program may see and those that score."""
+"""A pytest file split into the tests that a program may see and those that score.
+
+What only hidden tests use (constants with their cases, helpers, fixtures) is hidden with them.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +42,12 @@ def split_tests(text: str, path: Path, stem: str, ahead: str = "") -> tuple[str,
     visible = marked or tests[:1]
     hidden = [test for test in tests if test not in visible]
     lines = _importing(tree, lines, stem)
-    return _only(visible, tests, tree, lines, ahead), _only(
-        hidden, tests, tree, lines, ahead
-    ) if hidden else ""
+    if not hidden:
+        return _only(visible, tests, tree, lines, ahead), ""
+    shown = list(lines)
+    for node in _of_others_alone(visible, hidden, tree):
+        _blank(shown, _first(node), node.end_lineno or node.lineno)
+    return _only(visible, tests, tree, shown, ahead), _only(hidden, tests, tree, lines, ahead)
 
 
 def _tests(tree: ast.Module) -> list[_Test]:
@@ -60,8 +66,75 @@ def _is_marked(test: _Test, lines: list[str]) -> bool:
     return test.name.startswith(PREFIX) or MARK in lines[test.lineno - 1] or above.startswith(MARK)
 
 
-def _first(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+def _first(node: ast.stmt) -> int:
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+def _of_others_alone(chosen: list[_Test], others: list[_Test], tree: ast.Module) -> list[ast.stmt]:
+    """Definitions of the file that other tests need, and the chosen ones do not."""
+    defined = [node for node in tree.body if _is_helper(node)]
+    holders = [node for node in tree.body if isinstance(node, ast.ClassDef) and node not in defined]
+    always = [node for node in tree.body if node not in (*defined, *holders, *chosen, *others)]
+    of_classes = [n for c in holders for n in c.body if n not in (*chosen, *others)]
+    kept = _needed([*chosen, *always, *of_classes], defined)
+    return [node for node in _needed(list(others), defined) if node not in kept and _is_alone(node, tree)]
+
+
+def _is_helper(node: ast.stmt) -> bool:
+    """Whether it defines what a test has to name to use: no test, and nothing that pytest finds by itself."""
+    if isinstance(node, ast.ClassDef):
+        return not any(isinstance(n, _Test) and n.name.startswith("test") for n in node.body)
+    if isinstance(node, _Test):
+        by_itself = node.name.startswith(("test", "pytest_", "setup", "teardown"))
+        return not by_itself and not any("autouse" in ast.unparse(d) for d in node.decorator_list)
+    return isinstance(node, (ast.Assign, ast.AnnAssign)) and not any(
+        n.startswith("pytest") for n in _binds(node)
+    )
+
+
+def _needed(roots: list[ast.stmt], defined: list[ast.stmt]) -> list[ast.stmt]:
+    """The definitions that some statements need, directly or through each other."""
+    found: list[ast.stmt] = []
+    left = list(roots)
+    while left:
+        names = _names(left.pop())
+        more = [node for node in defined if node not in found and not names.isdisjoint(_binds(node))]
+        found += more
+        left += more
+    return found
+
+
+def _names(node: ast.stmt) -> set[str]:
+    """Every name in it: of variables, of arguments (fixtures), and in strings (`usefixtures`)."""
+    names: set[str] = set()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name):
+            names.add(inner.id)
+        elif isinstance(inner, ast.arg):
+            names.add(inner.arg)
+        elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+            names.add(inner.value)
+    return names
+
+
+def _binds(node: ast.stmt) -> set[str]:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        given = [
+            k.value.value
+            for d in node.decorator_list
+            for k in getattr(d, "keywords", [])
+            if k.arg == "name" and isinstance(k.value, ast.Constant)
+        ]  # a fixture by another name
+        return {node.name, *map(str, given)}
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
+    return {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+
+
+def _is_alone(node: ast.stmt, tree: ast.Module) -> bool:
+    """Whether no other statement stands on its lines."""
+    last = node.end_lineno or node.lineno
+    return all(n is node or (n.end_lineno or n.lineno) < _first(node) or _first(n) > last for n in tree.body)
 
 
 def _only(chosen: list[_Test], tests: list[_Test], tree: ast.Module, lines: list[str], ahead: str) -> str:

@@ -104,6 +104,59 @@ def test_stub_preamble_and_the_split(folder: Path) -> None:
     assert "test_b" in double.hidden_tests[0]
 
 
+WITH_CASES = """import pytest
+from inc import inc
+
+EASY = [(1, 2)]
+HARD = [(10**9, 10**9 + 1)]
+MORE = [*HARD, (-1, 0)]
+
+
+@pytest.fixture
+def secret():
+    return 77
+
+
+@pytest.fixture(autouse=True)
+def always():
+    yield
+
+
+def pairs(cases):
+    return list(cases)
+
+
+@pytest.mark.parametrize("n, wanted", pairs(EASY))
+def test_visible(n, wanted):
+    assert inc(n) == wanted
+
+
+@pytest.mark.parametrize("n, wanted", pairs(MORE))
+def test_more(n, wanted):
+    assert inc(n) == wanted
+
+
+@pytest.mark.usefixtures("secret")
+def test_secret():
+    assert inc(77) == 78
+"""
+
+
+def test_what_only_hidden_tests_use_is_hidden_with_them(tmp_path: Path) -> None:
+    (tmp_path / "inc.py").write_text("def inc(n):\n    ...\n")
+    (tmp_path / "test_inc.py").write_text(WITH_CASES)
+    (task,) = gl.load_tasks(tmp_path)
+    (visible,), (hidden,) = task.visible_tests, task.hidden_tests
+    for name in ("HARD", "MORE", "10**9", "secret", "77"):
+        assert name not in visible
+        assert name in hidden
+    for name in ("EASY", "always", "def pairs"):
+        assert name in visible
+    assert check(task, "def inc(n):\n    return n + 1", tests="all").outcome == "passed"
+    assert check(task, "def inc(n):\n    return 2", tests="visible").outcome == "passed"
+    assert check(task, "def inc(n):\n    return 2", tests="all").outcome == "failed"
+
+
 def test_they_run_in_the_sandbox(folder: Path) -> None:
     double, slug = gl.load_tasks(folder)
     assert check(slug, slug.reference or "", tests="all").outcome == "passed"
