@@ -14,6 +14,7 @@ from ..errors import TaskError
 from ..runtime.task import Task
 from .docstring_examples import examples
 from .download import Record, Source
+from .records import PublishedRecord
 
 SOURCE = Source(
     name="humaneval",
@@ -37,6 +38,16 @@ CONTRADICTED: dict[str, tuple[str, ...]] = {
 They are wrong in the docstring (47, 116), speak of another function of the same name (130), or miss a comma
 (148).
 """
+
+
+class HumanEvalRecord(PublishedRecord):
+    """A record of ``HumanEval.jsonl``."""
+
+    task_id: str
+    prompt: str
+    entry_point: str
+    canonical_solution: str
+    test: str
 
 
 def to_tasks(records: list[Record]) -> list[Task]:

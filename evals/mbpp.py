@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from ..errors import TaskError
 from ..runtime.task import Task
 from .download import Record, Source
+from .records import PublishedRecord
 
 SOURCE = Source(
     name="mbpp",
@@ -24,6 +25,16 @@ SOURCE = Source(
 
 KNOWN_FLAWED = frozenset(f"MBPP/{number}" for number in (180, 276, 310, 312, 313, 436, 438, 461, 493))
 """Tasks of the full set whose tests are known to be flawed; those in the sanitized set are kept (six are)."""
+
+
+class SanitizedRecord(PublishedRecord):
+    """A record of ``sanitized-mbpp.json``."""
+
+    task_id: int
+    prompt: str
+    code: str
+    test_imports: list[str]
+    test_list: list[str]
 
 
 def to_tasks(records: list[Record]) -> list[Task]:

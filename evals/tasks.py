@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import TaskError, UsageError
@@ -12,6 +12,7 @@ from . import humaneval, mbpp
 from .download import Progress, Record, Source, fetch
 from .livecodebench import Released
 from .published import BY_NAME, published_tasks, tasks_of_file
+from .records import PublishedRecord, as_python, checked, read_records, unique
 from .stub_folder import SHAPE, folder_tasks
 from .task_file import read_tasks
 
@@ -93,22 +94,28 @@ def _from_path(path: Path) -> list[Task]:
 
 def _of_a_checked_set(path: Path) -> list[Task] | None:
     """The tasks of a file in the form of HumanEval or sanitized MBPP, possibly a part of them or a set like them."""
-    from .records import read_records
-
     try:
-        numbered = list(read_records(path)) if path.suffix != ".parquet" else []
+        first = next(read_records(path), ("", {}))[1]
     except TaskError:
         return None
-    records = [record for _, record in numbered]
-    if not records:
-        return None
-    for fields, to_tasks in (
-        ({"canonical_solution", "test", "entry_point", "prompt", "task_id"}, humaneval.to_tasks),
-        ({"code", "test_list", "test_imports", "prompt", "task_id"}, mbpp.to_tasks),
+    for model, to_task in (
+        (humaneval.HumanEvalRecord, humaneval.to_task),
+        (mbpp.SanitizedRecord, mbpp.to_task),
     ):
-        if fields <= records[0].keys():
-            for where, record in numbered:
-                if missing := sorted(fields - record.keys()):
-                    raise TaskError(f"{where}: field {missing[0]!r}: is missing")
-            return to_tasks(records)
+        if model.model_fields.keys() <= first.keys():
+            return unique(_checked_tasks(path, model, to_task))
     return None
+
+
+def _checked_tasks(
+    path: Path, model: type[PublishedRecord], to_task: Callable[[Record], Task]
+) -> Iterator[tuple[str, Task]]:
+    for where, raw in read_records(path):
+        record = checked(model, raw, where).model_dump()
+        for field in ("code", "canonical_solution"):
+            if field in record:
+                as_python(record.get("prompt", "") * (field != "code") + record[field], where, field)
+        try:
+            yield where, to_task(record)
+        except (TaskError, SyntaxError) as error:
+            raise TaskError(f"{where}: {error}") from error

@@ -274,3 +274,42 @@ def test_a_broken_file_is_one_clear_line(tmp_path: Path, content: bytes, said: s
     assert said in str(told.value)
     assert str(path) in str(told.value)
     assert "\n" not in str(told.value)
+
+
+HUMANEVAL: dict[str, Any] = {
+    **{k: v for k, v in HALVE.items() if not k.endswith("_input")},
+    "test": "def check(candidate):\n    assert candidate(3) == 1.5\n",
+}
+SANITIZED: dict[str, Any] = {
+    "task_id": 7,
+    "prompt": "Write a function to add one.",
+    "code": "def inc(n):\n  return n + 1",
+    "test_imports": [],
+    "test_list": ["assert inc(1) == 2", "assert inc(2) == 3"],
+}
+
+
+@pytest.mark.parametrize(
+    ("record", "change", "said"),
+    [
+        (HUMANEVAL, {"test": None}, "field 'test'"),
+        (HUMANEVAL, {"prompt": 3}, "field 'prompt'"),
+        (HUMANEVAL, {"canonical_solution": "   return ("}, "field 'canonical_solution': no Python"),
+        (SANITIZED, {"code": "def inc(:"}, "field 'code': no Python"),
+        (SANITIZED, {"test_list": "assert inc(1) == 2"}, "field 'test_list'"),
+        (SANITIZED, {"test_list": ["assert inc(1 == 2"]}, ":2: "),
+        (SANITIZED, {"test_list": []}, "has no test"),
+    ],
+)
+def test_parts_of_humaneval_and_mbpp_are_read_by_their_path_and_mistakes_named(
+    tmp_path: Path, record: dict[str, Any], change: dict[str, Any], said: str
+) -> None:
+    (task,) = gl.load_tasks(jsonl(tmp_path / "one.jsonl", record))
+    assert verdict(task) == "passed"
+    other = {**record, "task_id": 8 if isinstance(record["task_id"], int) else "HumanEval/1"}
+    path = jsonl(tmp_path / "two.jsonl", record, {**other, **change})
+    with pytest.raises(TaskError) as told:
+        gl.load_tasks(path)
+    assert str(told.value).startswith(f"{path}:2: ")
+    assert said in str(told.value)
+    assert "\n" not in str(told.value)
