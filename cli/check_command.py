@@ -17,8 +17,10 @@ from .common import (
     JsonOption,
     LimitOption,
     TasksArgument,
+    WallOption,
     err,
     is_quiet,
+    limits_of,
     out,
     print_json,
     read_tasks,
@@ -34,11 +36,13 @@ def check_benchmark(
     tier: Annotated[
         str | None, typer.Option("--tier", help=f"isolation to judge in: {', '.join(TIERS)}")
     ] = None,
+    wall_s: WallOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Run a set's reference solutions on all tests, whole and with their bodies replaced by `return None`."""
     if tier is not None and tier not in TIERS:
         raise UsageError(f"no sandbox tier {tier!r}; there are {', '.join(TIERS)}")
+    limits = limits_of(wall_s)
     chosen = read_tasks(tasks, data, limit)
     with (
         Sandbox(tier=tier) as sandbox,
@@ -48,7 +52,10 @@ def check_benchmark(
     ):
         row = bar.add_task("", total=None)
         checked = check_references(
-            chosen, sandbox, on_progress=lambda done, total: bar.update(row, completed=done, total=total)
+            chosen,
+            sandbox,
+            limits=limits,
+            on_progress=lambda done, total: bar.update(row, completed=done, total=total),
         )
     if as_json:
         print_json({"tasks": tasks, **checked.to_json()})

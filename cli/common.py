@@ -16,6 +16,7 @@ from rich.console import Console
 
 from ..errors import GreenloopError, TaskError, UsageError
 from ..runtime.budget import Meter
+from ..runtime.execution import Limits
 from ..runtime.run import Session, session
 from ..runtime.task import Task
 
@@ -45,6 +46,10 @@ StoreOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="seed of everything drawn")]
 ConcurrencyOption = Annotated[int, typer.Option("--concurrency", min=1, max=256, help="tasks run at once")]
+WallOption = Annotated[
+    float | None,
+    typer.Option("--wall-s", help="seconds that code may run with all its tests; 10 without it"),
+]
 MaxTokensOption = Annotated[int, typer.Option("--max-tokens", min=1, help="most tokens of one answer")]
 
 
@@ -63,6 +68,19 @@ def store_url(given: str | None) -> str:
     folder = user_data_path("greenloop", appauthor=False)
     folder.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{folder / 'greenloop.db'}"
+
+
+def limits_of(wall_s: float | None) -> Limits:
+    """The limits of a run of code.
+
+    Raises:
+        UsageError: The time is not positive.
+    """
+    if wall_s is None:
+        return Limits()
+    if not wall_s > 0:
+        raise UsageError(f"--wall-s must be above 0, got {wall_s:g}")
+    return Limits(wall_s=wall_s, cpu_s=wall_s)
 
 
 @contextmanager

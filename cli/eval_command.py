@@ -26,9 +26,11 @@ from .common import (
     SeedOption,
     StoreOption,
     TasksArgument,
+    WallOption,
     check_models,
     command_session,
     err,
+    limits_of,
     out,
     print_json,
     read_tasks,
@@ -40,10 +42,6 @@ from .solve_command import by_id, from_words, solve_and_show
 ReplicatesOption = Annotated[int, typer.Option("--replicates", min=1, help="how often each task is run")]
 OracleOption = Annotated[
     bool, typer.Option("--oracle", help="let the hidden tests steer too, as the paper does")
-]
-WallOption = Annotated[
-    float | None,
-    typer.Option("--wall-s", help="seconds that code may run with all its tests; 10 without it"),
 ]
 PAPER_SETTINGS = {"--calls": 4, "--max-tokens": 512, "--wall-s": 10}
 """What --paper-faithful fixes."""
@@ -155,19 +153,6 @@ def run(
         as_json,
         limits=limits_of(wall_s),
     )
-
-
-def limits_of(wall_s: float | None) -> Limits:
-    """The limits of a run of code.
-
-    Raises:
-        UsageError: The time is not positive.
-    """
-    if wall_s is None:
-        return Limits()
-    if not wall_s > 0:
-        raise UsageError(f"--wall-s must be above 0, got {wall_s:g}")
-    return Limits(wall_s=wall_s, cpu_s=wall_s)
 
 
 def score_and_show(

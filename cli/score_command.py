@@ -17,9 +17,11 @@ from .common import (
     DataOption,
     JsonOption,
     StoreOption,
+    WallOption,
     command_session,
     err,
     is_quiet,
+    limits_of,
     out,
     print_json,
     read_tasks,
@@ -41,6 +43,7 @@ def score_samples(
     verdicts: Annotated[
         Path | None, typer.Option("--verdicts", help="write every sample's verdict into this JSONL file")
     ] = None,
+    wall_s: WallOption = None,
     store: StoreOption = None,
     concurrency: ConcurrencyOption = 4,
     as_json: JsonOption = False,
@@ -48,6 +51,7 @@ def score_samples(
     """Judge a file of samples, also of a part of the tasks, in the sandbox."""
     if tests not in ("all", "hidden"):
         raise UsageError(f"--tests is all or hidden, not {tests!r}")
+    limits = limits_of(wall_s)
     whole = read_tasks(tasks, data, None)
     read = read_samples(samples, whole)
     with (
@@ -61,6 +65,7 @@ def score_samples(
             read,
             tasks_in_set=len(whole),
             tests="all" if tests == "all" else "hidden",
+            limits=limits,
             concurrency=concurrency,
             on_progress=lambda done, total: bar.update(row, completed=done, total=total),
         )

@@ -38,6 +38,36 @@ def test_a_sound_set_is_as_expected(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert data["hollow_failed"] == 1
 
 
+def test_slow_references_get_the_time_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = SOUND.copy(reference="import time\n\n\ndef inc(n):\n    time.sleep(0.7)\n    return n + 1")
+    for wall_s, code in (("0.3", 1), ("20", 0)):
+        write_tasks([slow], tmp_path / "tasks.jsonl")
+        with pytest.raises(SystemExit) as ended:
+            main(["check-benchmark", str(tmp_path / "tasks.jsonl"), "--json", "--wall-s", wall_s])
+        assert int(ended.value.code or 0) == code, capsys.readouterr().out
+    samples = tmp_path / "samples.jsonl"
+    samples.write_text(json.dumps({"task_id": "sound", "solution": slow.reference}) + "\n")
+    capsys.readouterr()
+    found: list[int] = []
+    for wall_s in ("0.3", "20"):
+        with pytest.raises(SystemExit):
+            main(
+                [
+                    "score",
+                    str(samples),
+                    "--tasks",
+                    str(tmp_path / "tasks.jsonl"),
+                    "--json",
+                    "--wall-s",
+                    wall_s,
+                ]
+            )
+        found.append(json.loads(capsys.readouterr().out)["passed"])
+    assert found == [0, 1]
+
+
 def test_tests_that_catch_nothing_and_wrong_references_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
