@@ -33,6 +33,9 @@ def best_of_optimism(
     quantiles); draws are independent given the difficulty. The distribution of the number solved is then exact (a
     Poisson binomial), and so is the mean of its maximum.
 
+    Grows like one over the square root of the tasks: at a rate of 85 % and a correlation of .54 it is 2.2, 3.5 and 4.6
+    points for 5, 20 and 100 candidates on 164 tasks, and 4.3, 6.7 and 8.8 on 40.
+
     Source: order statistics, E[max] = Σ x·(F(x)^M − F(x−1)^M); the beta model as in `power`.
 
     Example:
