@@ -12,6 +12,8 @@ import pytest
 from greenloop.runtime.execution import Candidate, Execution, Limits
 from greenloop.runtime.sandbox import Sandbox
 from greenloop.runtime.sandbox.inside_ahead import known_calls
+from greenloop.runtime.sandbox.inside_plan import AHEAD_BYTES, Plan
+from greenloop.runtime.sandbox.inside_wire import pack
 
 LIMITS = Limits(wall_s=5)
 COUNT = "seen = []\ndef f(x):\n    seen.append(x)\n    return len(seen)\n"
@@ -54,6 +56,13 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
         ["def check(candidate):\n    assert candidate(1) == 1\n    assert abs(candidate(-2)) == 2, 'no'\n    assert candidate(3) == 4\n"],
     ),
     "check called by the test": ("def f(x):\n    return x\n", ["M = {'a': 1}\ndef check(c):\n    assert c(1) == 1\n    assert not c(0)\ncheck(f)"]),
+    "a call that is not made, and the same whose output is looked at": (
+        "def f():\n    print('x')\n    return 1\n",
+        [
+            "assert nowhere == f()",
+            "import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()) as out:\n    f()\nassert out.getvalue() == 'x\\n'",
+        ],
+    ),
     "large answers to large calls": (
         "def f(x):\n    return x * 2\n",
         [f"assert f('{'a' * 300_000}') == '{'a' * 600_000}'"] * 3,
@@ -87,6 +96,19 @@ def test_calls_before_one_that_hangs_have_their_results(box: Sandbox) -> None:
     assert found.outcome == "timeout"
     assert [t.passed for t in found.tests] == [True, True, False]
     assert found.tests[-1].call == "f(3)"
+
+
+def test_what_is_asked_ahead_fits_its_way_in_any_script() -> None:
+    plan = Plan()
+    for text in ("a", "é", "\N{GRINNING FACE}") * 3:
+        plan.add([text * 3000], {})
+    asked = 0
+    while plan.open:
+        requests = plan.take(0)
+        assert sum(len(pack(r)) for r in requests[1:]) <= AHEAD_BYTES
+        asked += len(requests)
+        plan.asked.clear()
+    assert asked == 9
 
 
 @pytest.mark.parametrize(
