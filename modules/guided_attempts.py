@@ -128,6 +128,8 @@ class GuidedAttempts(Program):
                     done.append(replace(attempt, execution=execution))
                 if self.stop_on_pass.value and any(a.execution and a.execution.passed for a in done):
                     break
+                if all(a.sampling.get("mode") == "plain" for a in done):
+                    break  # whatever the settings, it is one draft
         return best(done).code
 
     def _width(self) -> int:

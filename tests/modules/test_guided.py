@@ -293,6 +293,14 @@ def test_no_more_attempts_run_at_a_time_than_there_are_seats() -> None:
     assert gammas == [0.0, 0.0, 1.0], "the fourth would only have waited for the third, and been paid for"
 
 
+def test_where_nothing_can_be_guided_the_grid_is_one_plain_draft() -> None:
+    task = gl.Task(task_id="t", prompt="Write f(x).", entry_point="f")
+    with gl.session():
+        found = attempts(model(), stop_on_pass=False, parallel=1)(problem=task.problem)
+    (attempt,) = found.trajectory.attempts
+    assert attempt.flags == ("plain_no_tests",)
+
+
 def test_all_attempts_run_where_a_task_counts_as_solved_by_any() -> None:
     with gl.session():
         found = attempts(model(), stop_on_pass=False)(problem=TASK.problem)
