@@ -14,10 +14,13 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .patience import Patience
 from .slot_learning import SlotLearner
+
+if TYPE_CHECKING:
+    from .backends.base import Backend
 
 LONGEST_WAIT_S = 120.0
 """A call for another model than the one loaded is let through at the latest after so many seconds."""
@@ -200,6 +203,16 @@ def queue_for(endpoint: str, slots: int, learns: bool = False) -> EndpointQueue:
         queue.learner = None
         queue.resize(slots)
     return queue
+
+
+def queue_of(backend: Backend) -> EndpointQueue:
+    """The queue of a backend's endpoint, however its model is asked.
+
+    A deterministic model takes its turns alone, whatever the slots: it says nothing of their number.
+    """
+    spec = backend.spec
+    learns = spec.options.deterministic or bool(getattr(backend, "learns_slots", False))
+    return queue_for(spec.endpoint, backend.slots, learns)
 
 
 def swaps() -> int:

@@ -21,7 +21,7 @@ from dspy.lm15 import Usage as WireUsage
 
 from ..errors import GreenloopError, ProgramError
 from .backends.base import Answer, Backend, Call
-from .endpoint_queue import EndpointQueue, queue_for
+from .endpoint_queue import EndpointQueue, queue_of
 from .model_spec import ModelSpec
 from .run import CallRecord, Run, Session, current_run, current_session, current_stage
 
@@ -137,9 +137,7 @@ class Engine:
     def _queue(self) -> EndpointQueue:
         if self._own_queue is not None:
             return self._own_queue
-        alone = self.backend.spec.options.deterministic  # takes a turn by itself, whatever the slots
-        learns = alone or bool(getattr(self.backend, "learns_slots", False))
-        return queue_for(self.backend.spec.endpoint, self.backend.slots, learns)
+        return queue_of(self.backend)
 
     def _made(self, call: Call, digest: str, session: Session, turns: list[bool]) -> dict[str, Any]:
         """Ask the model; the answer as it is stored, with what was asked (for `store export`)."""

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from ...errors import ProgramError
-from ..endpoint_queue import queue_for
+from ..endpoint_queue import queue_of
 from ..token_source import Drawn, Mode, Piece, Prompt, Step, Which, text_of
 from . import direct
 from .failures import translate
@@ -150,8 +150,12 @@ class CompletionLines:
     def seat(self, prompt: Prompt) -> Generator[TextSeat]:
         """A seat; each completion waits for a slot of the endpoint."""
         spec = self._backend.spec
-        queue = queue_for(spec.endpoint, self._backend.slots, self._backend.learns_slots)
-        yield TextSeat(self._stream, lambda text: Prompt(text).size, lambda: queue.turn(spec.model))
+        queue = queue_of(self._backend)
+        yield TextSeat(
+            self._stream,
+            lambda text: Prompt(text).size,
+            lambda: queue.turn(spec.model, spec.options.exclusive),
+        )
 
     def offered(self) -> bool:
         """Whether the server completes text at all; one token is asked for."""

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from ..endpoint_queue import queue_for
+from ..endpoint_queue import queue_of
 from ..token_source import END, Mode, Piece, Prompt, Step, Which, text_of
 from . import direct, ollama_api
 from .failures import translate
@@ -96,7 +96,7 @@ class OllamaTokens:
     def turn(self) -> Any:
         """Wait for a slot of the endpoint."""
         spec = self.backend.spec
-        queue = queue_for(spec.endpoint, self.backend.slots, self.backend.learns_slots)
+        queue = queue_of(self.backend)
         loaded_as, loading = self.backend.loaded_as, self.backend.loading
         return queue.turn(loaded_as, spec.options.exclusive, loading=loading)
 

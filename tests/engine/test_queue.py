@@ -11,7 +11,8 @@ import pytest
 from greenloop.errors import ModelTimeout, ModelUnavailable
 from greenloop.runtime.backends.failures import Refused
 from greenloop.runtime.backends.ollama_memory import OllamaMemory, staying
-from greenloop.runtime.endpoint_queue import EndpointQueue
+from greenloop.runtime.endpoint_queue import EndpointQueue, queue_of
+from greenloop.runtime.language_model import language_model
 from greenloop.runtime.patience import Patience
 from greenloop.runtime.slot_learning import SlotLearner
 
@@ -236,6 +237,16 @@ def test_a_call_that_must_be_alone_is() -> None:
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(call, range(12)))
     assert beside == [1] * 4
+
+
+def test_a_deterministic_model_says_nothing_of_its_endpoints_slots() -> None:
+    name = "ollama:m@127.0.0.1:7"
+    free = queue_of(language_model(name).engine.backend)
+    held = language_model(name, deterministic=True).engine.backend
+    assert held.slots == 1
+    assert queue_of(held) is free
+    assert free.slots == 4
+    assert free.learner is not None, "learning goes on"
 
 
 def test_what_is_gone_after_a_load_was_pushed_out_unless_its_time_was_up() -> None:
