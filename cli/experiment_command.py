@@ -24,7 +24,7 @@ from .common import (
     read_tasks,
 )
 from .programs import tunable_program
-from .show import figure_table, scoring_progress
+from .show import conditions, figure_table, scoring_progress
 
 ModelsOption = Annotated[
     list[str] | None,
@@ -142,6 +142,8 @@ def show_result(result: ExperimentResult) -> None:
     """The result as a person wants to see it: figures, comparisons, tables, then the verdict."""
     if result.figures:
         out.print(figure_table(dict(result.figures), title=result.title))
+        for line in conditions(result.figures):
+            out.print(escape(line), soft_wrap=True)
     for contrast in result.comparisons:
         out.print(escape(f"- {contrast.line()}"), soft_wrap=True)
     for table in result.tables:

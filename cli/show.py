@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 
 from rich.markup import escape
@@ -53,7 +53,8 @@ def download_progress() -> Generator[Callable[[int, int | None], None], None, No
 def figure_table(rows: dict[str, Figure], title: str = "") -> Table:
     """Programs and their figures: rate with interval, and what it cost as if run alone."""
     table = Table(title=title or None, title_justify="left")
-    for heading in ("program", "solved", "rate", "95 % interval", "calls", "tokens", "model s"):
+    level = next((f"{100 * f.level:g}" for f in rows.values()), "95")
+    for heading in ("program", "solved", "rate", f"{level} % interval", "calls", "tokens", "model s"):
         table.add_column(
             heading, justify="left" if heading == "program" else "right", no_wrap=heading != "program"
         )
@@ -76,8 +77,7 @@ def figure_notes(figure: Figure, paid: Usage) -> str:
     false_green = figure.false_green
     notes = [
         f"{figure.n} tasks, {figure.replicates} replicate{'s' if figure.replicates > 1 else ''};"
-        f" passed the visible tests but not the hidden ones: {false_green.count if false_green else 0}"
-        f" of {false_green.green if false_green else 0}",
+        f" passed the tests that steered, but not all: {false_green.line() if false_green else '0 of 0'}",
         f"steering: {figure.steering}{PAPER if figure.paper_faithful else ''}; sandbox: {figure.tier};"
         f" models: {models or 'none'}",
         f"no visible test: {figure.unverified}; answers cut at max_tokens: {figure.truncated}",
@@ -86,6 +86,29 @@ def figure_notes(figure: Figure, paid: Usage) -> str:
     if figure.simulated:
         notes.append("SIMULATED: a scripted model had a part in this; it says nothing about a real one")
     return "\n".join(notes)
+
+
+def conditions(figures: Mapping[str, Figure]) -> list[str]:
+    """What all figures of an experiment are to be read with, in lines: n, replicates, steering, tier, models, cost."""
+    found = list(figures.values())
+    models = {name: digest for f in found for name, digest in f.models.items()}
+    paper = PAPER if any(f.paper_faithful for f in found) else ""
+    lines = [
+        f"{_all(f.n for f in found)} tasks, {_all(f.replicates for f in found)} replicates; intervals are over tasks;"
+        f" calls, tokens and seconds are those of all replicates, as if run alone",
+        f"steering: {_all(f.steering for f in found)}{paper}; sandbox: {_all(f.tier for f in found)}; models: "
+        + ", ".join(f"{name} ({digest[:12] or 'no digest'})" for name, digest in models.items()),
+    ]
+    green = {name: f.false_green for name, f in figures.items() if f.false_green and f.false_green.green}
+    if green:
+        told = "; ".join(f"{name} {one.line()}" for name, one in green.items())
+        lines.append(f"passed the tests that steered, but not all (with intervals): {told}")
+    return lines
+
+
+def _all(values: Iterable[object]) -> str:
+    """The different values, in order."""
+    return " or ".join(dict.fromkeys(map(str, values)))
 
 
 def show_trajectory(trajectory: Trajectory) -> None:

@@ -180,6 +180,7 @@ class Elsewhere:
 
         Raises:
             BudgetExhausted: Nothing is left.
+            InfrastructureError: The executor takes none.
         """
         how = self._how
         if reached := how.session.meter.exhausted():
@@ -197,7 +198,10 @@ class Elsewhere:
             replicate=replicate,
             allowance=self._allowance(),
         )
-        future = self._executor.submit(run_job, job)
+        try:
+            future = self._executor.submit(run_job, job)
+        except RuntimeError as error:  # a pool whose worker died, or that was shut down
+            raise InfrastructureError(f"the executor takes no job: {error}") from error
         self._jobs[future] = job
         return future
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,9 +20,7 @@ class FalseGreen(BaseModel):
     Attributes:
         count: Runs that did.
         green: Runs that passed the tests that steered.
-        interval: Wilson interval of count / green; None where nothing was green. It takes runs as independent: with
-            several replicates the runs of one task are alike (clustered by task), and then it is too short; read it as
-            a lower bound of the uncertainty.
+        interval: Interval of count / green, clustered by task (`pooled_interval`); None where nothing was green.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +28,40 @@ class FalseGreen(BaseModel):
     count: int
     green: int
     interval: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, green: Outcomes, level: float = 0.95) -> FalseGreen:
+        """Count it from the green runs of each task: 1 where a run is not solved, else 0."""
+        from .statistics import pooled_interval
+
+        runs = {task_id: found for task_id, found in green.items() if found}
+        interval = pooled_interval(runs, level) if runs else None
+        return cls(
+            count=round(sum(map(sum, runs.values()))),
+            green=sum(map(len, runs.values())),
+            interval=interval and (interval.low, interval.high),
+        )
+
+    def line(self) -> str:
+        """The rate in words, such as "3 of 40 (7.5 %, 2.1–20.0 %)"."""
+        if self.interval is None:
+            return f"{self.count} of {self.green}"
+        low, high = self.interval
+        share = f"{100 * self.count / self.green:.1f} %"
+        return f"{self.count} of {self.green} ({share}, {100 * low:.1f}–{100 * high:.1f} %)"
+
+
+def green_runs(items: Iterable[Any]) -> dict[str, list[float]]:
+    """Task to its runs that passed the tests that steered: 1 where such a run is a false green, else 0.
+
+    Args:
+        items: What has `task_id`, `steering_outcome` and `false_green`.
+    """
+    table: dict[str, list[float]] = {}
+    for item in items:
+        if item.steering_outcome == "passed":
+            table.setdefault(item.task_id, []).append(float(item.false_green))
+    return table
 
 
 class Figure(BaseModel):
@@ -89,8 +121,7 @@ class Figure(BaseModel):
         level: float = 0.95,
         unverified: int = 0,
         truncated: int = 0,
-        false_green: int = 0,
-        green: int = 0,
+        green: Outcomes | None = None,
         simulated: bool = False,
         paper_faithful: bool = False,
     ) -> Figure:
@@ -105,19 +136,14 @@ class Figure(BaseModel):
             level: Nominal coverage of the interval.
             unverified: Runs without a visible test.
             truncated: Answers ended by `max_tokens`.
-            false_green: Runs that passed the steering tests and are not solved.
-            green: Runs that passed the steering tests.
+            green: Task to its runs that passed the steering tests: 1 where such a run is not solved, else 0.
             simulated: A simulated model had a part in it.
             paper_faithful: It ran in the paper's set-up.
         """
-        from .statistics import clustered_interval, wilson
+        from .statistics import clustered_interval
 
         interval = clustered_interval(outcomes, level)
         rate = interval.estimate
-        shown = None
-        if green:
-            bounds = wilson(false_green, green, level)
-            shown = (bounds.low, bounds.high)
         return cls(
             n=len(outcomes),
             solved=round(rate * len(outcomes), 6),
@@ -134,7 +160,7 @@ class Figure(BaseModel):
             models=dict(models),
             unverified=unverified,
             truncated=truncated,
-            false_green=FalseGreen(count=false_green, green=green, interval=shown),
+            false_green=FalseGreen.of(green or {}, level),
             simulated=simulated,
             paper_faithful=paper_faithful,
         )

@@ -13,6 +13,7 @@ from ..modules.knobs import settings
 from ..runtime.engine import Engine
 from ..runtime.execution import Limits
 from ..runtime.language_model import language_model
+from .check import solved
 
 _cards: WeakKeyDictionary[Engine, dict[str, Any]] = WeakKeyDictionary()
 
@@ -47,6 +48,24 @@ def program_settings(program: dspy.Module, scoring: Limits | None = None) -> dic
     if cards := _models(program):
         made["models"] = cards
     return made
+
+
+def unusual_conditions(stated: dict[str, Any], scoring: Limits, metric: Any) -> dict[str, Any]:
+    """What besides program, task and steering tells a run from others in the ledger; empty for the usual.
+
+    Args:
+        stated: What `program_settings` says, and "paper faithful" where it is.
+        scoring: Limits of the run that judges.
+        metric: What scores.
+    """
+    told: dict[str, Any] = {}
+    if scoring != Limits():
+        told["scoring limits"] = dataclasses.asdict(scoring)
+    if metric is not solved:
+        told["metric"] = getattr(metric, "__qualname__", type(metric).__qualname__)
+    if stated.get("paper faithful"):
+        told["paper faithful"] = True
+    return told
 
 
 _STOP_SETTINGS = ("stop", "stop_on_pass", "patience", "max_iterations", "samples", "rounds", "keep")

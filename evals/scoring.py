@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dspy
 
@@ -27,12 +27,10 @@ from ..runtime.run import Session, current_session, use_run
 from ..runtime.spending import Spent, spent_by_stage, usage_by_model
 from ..runtime.task import Task
 from .check import check, solved
-from .elsewhere import hands_for
-from .figures import Figure
-from .program_settings import program_settings
-
-if TYPE_CHECKING:
-    from .statistics import Interval
+from .elsewhere import Elsewhere, Here, hands_for
+from .figures import Figure, green_runs
+from .program_settings import program_settings, unusual_conditions
+from .progress import Progress
 
 Metric = Callable[..., Any]
 """DSPy's convention: metric(example, pred, trace=None) → bool or number."""
@@ -132,8 +130,7 @@ class Scores:
             models=self.models,
             unverified=sum(i.steering_outcome == "unverified" for i in self.items),
             truncated=sum(a.truncated for i in self.items for a in i.trajectory.attempts),
-            false_green=sum(i.false_green for i in self.items),
-            green=sum(i.steering_outcome == "passed" for i in self.items),
+            green=green_runs(self.items),
             simulated=self.simulated,
             paper_faithful=self.paper_faithful,
         )
@@ -146,41 +143,6 @@ class Scores:
             models={**self.models, **other.models},
             task_digests={**self.task_digests, **other.task_digests},
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a scoring is.
-
-    Attributes:
-        done: (task, replicate) pairs finished.
-        total: Pairs in all.
-        score_sum: Sum of the scores so far.
-        usage: As-if compute so far.
-        paid: What this process paid in the session so far.
-        elapsed_s: Wall seconds since the start.
-        left_s: Wall seconds left at the rate so far; None at the start.
-        scores: The scores so far.
-    """
-
-    done: int
-    total: int
-    score_sum: float
-    usage: Usage
-    paid: Usage
-    elapsed_s: float
-    left_s: float | None
-    scores: Sequence[TaskScore] = field(default=(), repr=False, compare=False)
-
-    def interval(self, level: float = 0.95) -> Interval | None:
-        """The rate so far with its interval; None at the start, and for a metric outside [0, 1]."""
-        from .statistics import clustered_interval
-
-        table: dict[str, list[float]] = {}
-        for item in self.scores:
-            table.setdefault(item.task_id, []).append(item.score)
-        fits = all(0 <= value <= 1 for values in table.values() for value in values)
-        return clustered_interval(table, level) if table and fits else None
 
 
 def score(
@@ -244,6 +206,7 @@ def score(
     how = Conditions(session, program, digest, steering, metric, bounds, stated)
     jobs = [(task, r) for r in range(first_replicate, first_replicate + replicates) for task in tasks]
     scores: list[TaskScore] = []
+    score_sum, usage = 0.0, Usage()
     models: dict[str, str] = {}
     started = time.monotonic()
     hands = hands_for(executor, how, concurrency)
@@ -263,19 +226,27 @@ def score(
                     continue
                 scores.append(result[0])
                 models.update(result[1])
+                score_sum, usage = score_sum + result[0].score, usage + result[0].usage
                 if on_progress is not None:
-                    on_progress(_progress(scores, len(jobs), session, started))
+                    elapsed, done_now = time.monotonic() - started, len(scores)
+                    on_progress(
+                        Progress(
+                            done=done_now,
+                            total=len(jobs),
+                            score_sum=score_sum,
+                            usage=usage,
+                            paid=session.meter.paid,
+                            elapsed_s=elapsed,
+                            left_s=elapsed / done_now * (len(jobs) - done_now),
+                            scores=tuple(scores),
+                        )
+                    )
             if stop_early is not None and stop_early(scores):
                 break
-    except GreenloopError:
-        for future in pending:
-            future.cancel()
-        hands.drain(pending)
+    except BaseException as error:
+        _end(hands, pending, wait_for_running=isinstance(error, Exception))
         raise
-    finally:
-        for future in pending:
-            future.cancel()
-        hands.close()
+    _end(hands, pending, wait_for_running=True)
     order = {(task.task_id, r): i for i, (task, r) in enumerate(jobs)}
     scores.sort(key=lambda s: order[s.task_id, s.replicate])
     simulated = any(name.startswith("simulated") for name in models)
@@ -363,6 +334,7 @@ def score_one(how: Conditions, task: Task, replicate: int) -> tuple[TaskScore, d
             "usage": trajectory.usage.to_json(),
             "spent": [row.to_json() for row in spent],
             "models": models,
+            "conditions": unusual_conditions(how.settings, how.limits, how.metric),
             "settings": how.settings,
         },
         [attempt.to_json() for attempt in trajectory.attempts],
@@ -370,19 +342,13 @@ def score_one(how: Conditions, task: Task, replicate: int) -> tuple[TaskScore, d
     return item, models
 
 
-def _progress(scores: list[TaskScore], total: int, session: Session, started: float) -> Progress:
-    elapsed = time.monotonic() - started
-    done = len(scores)
-    return Progress(
-        done=done,
-        total=total,
-        score_sum=sum(s.score for s in scores),
-        usage=sum((s.usage for s in scores), Usage()),
-        paid=session.meter.paid,
-        elapsed_s=elapsed,
-        left_s=elapsed / done * (total - done) if done else None,
-        scores=tuple(scores),
-    )
+def _end(hands: Here | Elsewhere, pending: Iterable[Future[Any]], *, wait_for_running: bool) -> None:
+    """Take back the jobs that have not begun; those that run are waited for where their payments have to be booked."""
+    for future in pending:
+        future.cancel()
+    if wait_for_running:
+        hands.drain(pending)
+    hands.close()
 
 
 def _validate(tasks: Sequence[Task], replicates: int) -> None:

@@ -15,7 +15,8 @@ from itertools import pairwise
 from typing import Any
 
 from ..errors import UsageError
-from .statistics import Interval, holm, wilson
+from .statistics import Interval, Outcomes, holm, pooled_interval, wilson
+from .statistics.intervals import effective_trials
 from .statistics.units import p_text
 
 PASSED = "passed"
@@ -50,10 +51,11 @@ class ClassRate:
         name: The class.
         n: Pieces of code of the class.
         fixed: How many were followed by code that passed.
-        interval: Wilson interval of fixed / n. It takes pieces as independent: several replicates or
-            iterations of one task are not, and then it is too short.
-        p: Fisher's exact test: is this class fixed as often as all others together? 1 with no other class.
+        interval: Interval of fixed / n, clustered by task (`pooled_interval`).
+        p: Is this class fixed as often as all others together? Fisher's exact test at the number of independent pieces
+            that those of each side are worth, rounded down; 1 with no other class.
         p_adjusted: The same, adjusted over the classes by Holm's method.
+        tasks: Tasks that the pieces are of.
     """
 
     name: str
@@ -62,6 +64,7 @@ class ClassRate:
     interval: Interval
     p: float
     p_adjusted: float
+    tasks: int = 0
 
     def __str__(self) -> str:
         low, high = 100 * self.interval.low, 100 * self.interval.high
@@ -83,8 +86,8 @@ class Step:
         first_time_fixed: Of these, those that had never passed.
         broken: Passing before, failing after.
         unchanged: The same class before and after.
-        fix_rate: Wilson interval of fixed / failing before; None if none failed.
-        break_rate: Wilson interval of broken / passing before; None if none passed.
+        fix_rate: Fixed / failing before with its interval, clustered by task; None if none failed.
+        break_rate: Broken / passing before, likewise; None if none passed.
         passing: All trajectories whose latest code passes; one that stopped keeps its last code.
         ever_passed: All trajectories that have passed by now: what returning the best code solves.
     """
@@ -145,14 +148,21 @@ class ErrorLedger:
         return "\n".join([head, *map(str, self.steps), *map(str, self.by_initial_class)])
 
 
-def error_ledger(trajectories: Iterable[Sequence[str]]) -> ErrorLedger:
+def error_ledger(
+    trajectories: Iterable[Sequence[str]], tasks: Sequence[str] | None = None, level: float = 0.95
+) -> ErrorLedger:
     """Count what every iteration did.
 
     Args:
         trajectories: One sequence of classes for each (task, replicate); lengths may differ.
+        tasks: The task of each trajectory: replicates of one task are alike, and intervals and tests are clustered by
+            it. Without it every trajectory counts as a task of its own.
+        level: Nominal coverage of intervals.
 
     Raises:
-        UsageError: No trajectory, or an empty one.
+        UsageError: No trajectory, an empty one, or not one task for each.
+
+    Source: for the tests, the design effects of Rao and Scott, *Ann. Stat.* 12 (1984) 46.
 
     Example:
         >>> ledger = error_ledger([["NameError", "passed"], ["passed", "wrong answer"]])
@@ -162,26 +172,33 @@ def error_ledger(trajectories: Iterable[Sequence[str]]) -> ErrorLedger:
     rows = [tuple(row) for row in trajectories]
     if not rows or not all(rows):
         raise UsageError("the ledger needs at least one trajectory, and each at least one class")
-    longest = max(map(len, rows))
-    single: Counter[tuple[str, bool]] = Counter(
-        (before, after == PASSED) for row in rows for before, after in pairwise(row) if before != PASSED
-    )
-    whole: Counter[tuple[str, bool]] = Counter((row[0], PASSED in row) for row in rows if row[0] != PASSED)
+    names = [str(number) for number in range(len(rows))] if tasks is None else list(tasks)
+    if len(names) != len(rows):
+        raise UsageError(f"{len(rows)} trajectories are of {len(names)} tasks: give one for each")
+    single: dict[str, Flags] = {}
+    whole: dict[str, Flags] = {}
+    for task, row in zip(names, rows, strict=True):
+        for before, after in pairwise(row):
+            if before != PASSED:
+                single.setdefault(before, {}).setdefault(task, []).append(float(after == PASSED))
+        if row[0] != PASSED:
+            whole.setdefault(row[0], {}).setdefault(task, []).append(float(PASSED in row))
     return ErrorLedger(
         n=len(rows),
         initial=dict(Counter(row[0] for row in rows).most_common()),
-        steps=tuple(_step(rows, iteration) for iteration in range(1, longest)),
-        by_step=_rates(single),
-        by_initial_class=_rates(whole),
+        steps=tuple(_step(rows, names, number, level) for number in range(1, max(map(len, rows)))),
+        by_step=_rates(single, level),
+        by_initial_class=_rates(whole, level),
         later_broken=sum(row[0] == PASSED and set(row) != {PASSED} for row in rows),
     )
 
 
-def class_rates(counts: Mapping[str, tuple[int, int]]) -> tuple[ClassRate, ...]:
+def class_rates(counts: Mapping[str, tuple[int, int]], level: float = 0.95) -> tuple[ClassRate, ...]:
     """Fix rates with intervals and a test per class, from counts alone; the most frequent class first.
 
     Args:
-        counts: Class → (fixed, n).
+        counts: Class → (fixed, n), of pieces of code that are independent: one replicate, one iteration.
+        level: Nominal coverage of intervals.
 
     Raises:
         UsageError: A class without code, or more fixed than there were.
@@ -193,56 +210,89 @@ def class_rates(counts: Mapping[str, tuple[int, int]]) -> tuple[ClassRate, ...]:
         >>> rates[1].name, rates[1].p_adjusted < 0.001
         ('NameError', True)
     """
-    from scipy.stats import fisher_exact
+    for fixed, n in counts.values():
+        wilson(fixed, n, level)  # refuses impossible counts
+    return _rates(
+        {
+            name: {f"{name} {i}": [float(i < fixed)] for i in range(n)}
+            for name, (fixed, n) in sorted(counts.items())
+        },
+        level,
+    )
 
-    if not counts:
+
+Flags = dict[str, list[float]]
+"""Task → for each piece of code of it, whether it was fixed."""
+
+
+def _rates(found: Mapping[str, Flags], level: float) -> tuple[ClassRate, ...]:
+    if not found:
         return ()
-    intervals = {name: wilson(fixed, n) for name, (fixed, n) in counts.items()}
-    all_fixed, all_n = sum(fixed for fixed, _ in counts.values()), sum(n for _, n in counts.values())
-    p_values: dict[str, float] = {}
-    for name, (fixed, n) in counts.items():
-        others_fixed, others_n = all_fixed - fixed, all_n - n
-        tested: Any = fisher_exact([[fixed, n - fixed], [others_fixed, others_n - others_fixed]])
-        p_values[name] = float(tested.pvalue) if others_n else 1.0
+    p_values = {
+        name: _as_often(own, _together(flags for other, flags in found.items() if other != name))
+        for name, own in found.items()
+    }
     adjusted = holm(p_values).adjusted
-    ordered = sorted(counts, key=lambda name: (-counts[name][1], name))
-    return tuple(
+    made = [
         ClassRate(
             name=name,
-            n=counts[name][1],
-            fixed=counts[name][0],
-            interval=intervals[name],
+            n=sum(map(len, flags.values())),
+            fixed=round(sum(map(sum, flags.values()))),
+            interval=pooled_interval(flags, level),
             p=p_values[name],
             p_adjusted=adjusted[name],
+            tasks=len(flags),
         )
-        for name in ordered
-    )
+        for name, flags in found.items()
+    ]
+    return tuple(sorted(made, key=lambda rate: (-rate.n, rate.name)))
 
 
-def _rates(seen: Counter[tuple[str, bool]]) -> tuple[ClassRate, ...]:
-    names = {name for name, _ in seen}
-    return class_rates(
-        {name: (seen[name, True], seen[name, True] + seen[name, False]) for name in sorted(names)}
-    )
+def _together(several: Iterable[Flags]) -> Flags:
+    table: Flags = {}
+    for flags in several:
+        for task, values in flags.items():
+            table.setdefault(task, []).extend(values)
+    return table
 
 
-def _step(rows: list[tuple[str, ...]], iteration: int) -> Step:
-    made = [row for row in rows if len(row) > iteration]
-    matrix = Counter((row[iteration - 1], row[iteration]) for row in made)
-    fixed = sum(count for (before, after), count in matrix.items() if before != PASSED == after)
-    broken = sum(count for (before, after), count in matrix.items() if before == PASSED != after)
-    passing_before = sum(row[iteration - 1] == PASSED for row in made)
-    failing_before = len(made) - passing_before
+def _as_often(own: Outcomes, others: Outcomes) -> float:
+    """Two-sided p of Fisher's exact test at the effective numbers of pieces."""
+    from scipy.stats import fisher_exact
+
+    if not others:
+        return 1.0
+    table: list[list[int]] = []
+    for flags in (own, others):
+        worth = max(1, int(effective_trials(flags) + 1e-9))
+        runs = sum(map(len, flags.values()))
+        fixed = round(worth * sum(map(sum, flags.values())) / runs)
+        table.append([fixed, worth - fixed])
+    tested: Any = fisher_exact(table)
+    return float(tested.pvalue)
+
+
+def _step(rows: list[tuple[str, ...]], tasks: list[str], iteration: int, level: float) -> Step:
+    made = [(task, row) for task, row in zip(tasks, rows, strict=True) if len(row) > iteration]
+    matrix = Counter((row[iteration - 1], row[iteration]) for _, row in made)
+    failing: Flags = {}
+    passing: Flags = {}
+    for task, row in made:
+        passed = row[iteration] == PASSED
+        if row[iteration - 1] == PASSED:
+            passing.setdefault(task, []).append(float(not passed))
+        else:
+            failing.setdefault(task, []).append(float(passed))
     return Step(
         iteration=iteration,
         n=len(made),
         matrix=dict(sorted(matrix.items())),
-        fixed=fixed,
-        first_time_fixed=sum(row[iteration] == PASSED and PASSED not in row[:iteration] for row in made),
-        broken=broken,
+        fixed=round(sum(map(sum, failing.values()))),
+        first_time_fixed=sum(row[iteration] == PASSED and PASSED not in row[:iteration] for _, row in made),
+        broken=round(sum(map(sum, passing.values()))),
         unchanged=sum(count for (before, after), count in matrix.items() if before == after),
-        fix_rate=wilson(fixed, failing_before) if failing_before else None,
-        break_rate=wilson(broken, passing_before) if passing_before else None,
+        fix_rate=pooled_interval(failing, level) if failing else None,
+        break_rate=pooled_interval(passing, level) if passing else None,
         passing=sum(row[: iteration + 1][-1] == PASSED for row in rows),
         ever_passed=sum(PASSED in row[: iteration + 1] for row in rows),
     )

@@ -24,7 +24,7 @@ from .arms import Arms
 from .config import ExperimentConfig
 from .equal_compute import TOKENS, AtCost, Measure, climb, read_at
 from .pool import Model, Pool
-from .result import Contrast, Curve, Table
+from .result import Contrast, Curve, RunCost, Table
 
 STOP_RULE = (
     "a loop ends with the first code that passes the steering tests, or that loads where there are none"
@@ -104,8 +104,7 @@ class Bench:
         usage: Usage,
         like: Scores,
         *,
-        green: int = 0,
-        false_green: int = 0,
+        green: Outcomes | None = None,
     ) -> Figure:
         """An arm whose outcomes are computed from scores, under the same conditions as `like`.
 
@@ -114,8 +113,7 @@ class Bench:
             outcomes: Task → outcomes of its replicates.
             usage: Its compute, all runs together.
             like: The scores that it was computed from.
-            green: Runs that passed the steering tests, where that is known.
-            false_green: Of these, runs that are not solved.
+            green: Task → its runs that passed the steering tests, 1 where one is not solved; where that is known.
         """
         figure = Figure.from_outcomes(
             outcomes,
@@ -125,7 +123,6 @@ class Bench:
             models=like.models,
             level=self.config.level,
             green=green,
-            false_green=false_green,
             simulated=like.simulated,
             paper_faithful=like.paper_faithful,
         )
@@ -151,7 +148,8 @@ class Bench:
             measure: What is held equal.
 
         Returns:
-            The new arm's name.
+            The new arm's name; it says "nearest to" where the ladder ends before that compute, or begins beyond it, and
+            then the comparison is not said to be at equal compute.
         """
 
         def rung(number: int) -> Scores:
@@ -163,9 +161,12 @@ class Bench:
         target = measure.mean(self.scores[arm])
         rungs = climb(rung, numbers, measure, target)
         found: AtCost = read_at(rungs, measure, target)
-        name = f"{ladder} at the {measure.name} of {arm}"
+        place, at = "at", f"equal {measure.name}"
+        if not found.is_equal:
+            place, at = "nearest to", f"unequal {measure.name} ({100 * found.reached:.0f} %)"
+        name = f"{ladder} {place} the {measure.name} of {arm}"
         self.derive(name, found.outcomes, found.usage, next(iter(rungs.values())))
-        self.compare(arm, name, at=f"equal {measure.name}", note=found.note)
+        self.compare(arm, name, at=at, note=found.note)
         self._add_curve(ladder, rungs, measure)
         return name
 
@@ -195,7 +196,10 @@ class Bench:
                 level=level,
                 seed=self.config.seed,
             )
-            made[str(i)] = Contrast(**plain.model_dump(), at=at, note=note, family=len(self._pairs))
+            spent = (RunCost.of(self.figures[name]), RunCost.of(self.figures[other]))
+            made[str(i)] = Contrast(
+                **plain.model_dump(), at=at, note=note, family=len(self._pairs), spent=spent
+            )
         self._family = tuple(cast(Contrast, one) for one in in_one_family(made).values())
         return self._family
 

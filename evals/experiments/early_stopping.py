@@ -7,9 +7,19 @@ from collections.abc import Callable
 from ...runtime.attempt import Attempt
 from ...runtime.budget import Usage
 from ..statistics import clustered_interval
-from ..transitions import ErrorLedger, error_ledger
+from ..transitions import ErrorLedger
 from .bench import Bench
-from .judged import Judged, best_by_steering, forced, judge, outcomes_at, stopped, transition_table
+from .judged import (
+    Judged,
+    best_by_steering,
+    forced,
+    judge,
+    ledger_of,
+    outcomes_at,
+    share,
+    stopped,
+    transition_table,
+)
 from .pool import Model
 from .result import Cell, Curve, Table
 from .verdicts import in_words
@@ -68,21 +78,23 @@ def _forced(bench: Bench, name: str, generator: Model, refiner: Model) -> ErrorL
     for policy, choose in POLICIES.items():
         end = stopped if policy.startswith("stop") else forced
         usage = sum((j.usage(end(j, last)) for j in judged), Usage())
-        green = [j for j in judged if is_passed(j.attempts[choose(j, last)])]
+        green: dict[str, list[float]] = {}
+        for j in judged:
+            if is_passed(j.attempts[choose(j, last)]):
+                green.setdefault(j.item.task_id, []).append(1 - j.solved(choose(j, last)))
         bench.derive(
             f"{name}: {policy}",
             outcomes_at(judged, choose, last),
             usage,
             scores,
-            green=len(green),
-            false_green=sum(not j.solved(choose(j, last)) for j in green),
+            green=green,
         )
         bench.curves.append(_curve(f"{name}: {policy}", judged, choose, last, config.level))
     del bench.figures[f"{name}: forced"]
     bench.compare(f"{name}: stop, return last", f"{name}: never stop, return last")
     bench.compare(f"{name}: stop, return best", f"{name}: stop, return last")
     bench.compare(f"{name}: never stop, return best", f"{name}: never stop, return last")
-    ledger = error_ledger([j.classes for j in judged])
+    ledger = ledger_of(judged, config.level)
     bench.tables.append(_by_iteration(name, judged, ledger, last))
     bench.tables += [
         transition_table(f"{name}: iteration {step.iteration}, class on all tests", step)
@@ -123,6 +135,8 @@ def _by_iteration(name: str, judged: list[Judged], ledger: ErrorLedger, last: in
                 step and step.broken,
                 step and step.plain_change,
                 step and step.first_time_change,
+                step and share(step.fix_rate),
+                step and share(step.break_rate),
             )
         )
     columns = (
@@ -133,10 +147,12 @@ def _by_iteration(name: str, judged: list[Judged], ledger: ErrorLedger, last: in
         "broken",
         "plain change",
         "first-time fixes minus breaks",
+        "fixed of the failing",
+        "broken of the passing",
     )
     note = (
         "solved: mean over replicates; fixed, broken and changes: counts over all"
-        f" {len(judged)} forced trajectories; {_counts(name, ledger)}"
+        f" {len(judged)} forced trajectories, shares with intervals over tasks; {_counts(name, ledger)}"
     )
     return Table(title=f"{name}: by iteration", columns=columns, rows=tuple(rows), note=note)
 

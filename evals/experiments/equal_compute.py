@@ -12,6 +12,9 @@ from .pool import Pool
 
 Cost = Callable[[TaskScore], float]
 
+EQUAL_WITHIN = 0.005
+"""Share by which compute may differ and is called equal."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -38,16 +41,14 @@ SECONDS = Measure("model seconds", lambda item: item.usage.model_seconds)
 
 
 def parameter_tokens(pool: Pool) -> Measure | None:
-    """Parameters × tokens, for programs of different models; None where a model's size is not known."""
+    """Parameters × tokens of every call, for programs of different models; None where a model's size is not known."""
     sizes = {m.card.name: m.card.parameters for m in pool.models}
-    if any(size is None for size in sizes.values()):
+    known = {name: size for name, size in sizes.items() if size}
+    if len(known) < len(sizes):
         return None
 
     def cost(item: TaskScore) -> float:
-        return math.fsum(
-            float(sizes.get(attempt.model) or 0) * attempt.usage.tokens
-            for attempt in item.trajectory.attempts
-        )
+        return math.fsum(known[model] * usage.tokens for model, usage in item.by_model.items())
 
     return Measure("parameters × tokens", cost)
 
@@ -77,13 +78,20 @@ class AtCost:
     reached: float
 
     @property
+    def is_equal(self) -> bool:
+        """Whether the cost asked for is reached, within half a percent."""
+        return abs(self.reached - 1) <= EQUAL_WITHIN
+
+    @property
     def note(self) -> str:
         """Which rungs it is, and what is not equal."""
         between = f"{self.lower}" if self.weight == 0 else f"{self.lower + self.weight:.1f}"
         text = f"read at {between} on its curve"
-        if self.reached < 0.995:
+        if self.is_equal:
+            return text
+        if self.reached < 1:
             text += f"; it spends only {100 * self.reached:.0f} % of the compute: its curve ends there"
-        elif self.reached > 1.005:
+        else:
             text += f"; even its cheapest point spends {100 * self.reached:.0f} % of the compute"
         return text
 

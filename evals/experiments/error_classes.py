@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..statistics import clustered_interval, holm, paired_difference
-from ..transitions import PASSED, ErrorLedger, error_ledger
+from ..transitions import PASSED, ErrorLedger
 from .bench import Bench
-from .judged import Judged, judge, transition_table
+from .judged import Judged, judge, ledger_of, share, transition_table
 from .pool import Model
 from .result import Cell, Table
 from .verdicts import in_words
@@ -33,8 +33,8 @@ def error_classes(bench: Bench) -> str:
 
     Self-refine and resampling from the same first drafts. Counted are drafts that did not pass the steering tests;
     classes and "fixed" (some later code passes) are judged on all tests. A class is tested against the others by
-    Fisher's exact test on the first replicate alone (replicates of a task are not independent), Holm-adjusted;
-    intervals are over tasks.
+    Fisher's exact test at the number of independent drafts that they are worth (replicates of a task are alike),
+    Holm-adjusted; intervals are over tasks.
 
     Source: *Feedback Over Form* (arXiv 2604.21950), error taxonomy; the comparison with fresh drafts is ours.
     """
@@ -68,10 +68,8 @@ def _one(bench: Bench, model: Model) -> tuple[dict[str, _Class], ErrorLedger]:
     found = _by_class(refined, redrawn)
     bench.tables.append(_table(f"{refine}: fixed by class of the draft", found, config.level, config.seed))
     set_out = [j for j in refined if _is_red(j)]
-    ledger = error_ledger([j.classes for j in set_out or refined])
-    first = [j for j in set_out if j.item.replicate == 0]
-    tested = error_ledger([j.classes for j in first or set_out or refined])
-    bench.tables.append(_tests(refine, tested))
+    ledger = ledger_of(set_out or refined, config.level)
+    bench.tables.append(_tests(refine, ledger))
     bench.tables += [
         transition_table(f"{refine}: iteration {step.iteration}, class on all tests", step)
         for step in ledger.steps
@@ -81,7 +79,7 @@ def _one(bench: Bench, model: Model) -> tuple[dict[str, _Class], ErrorLedger]:
         f"{refine}: {len(set_out)} drafts did not pass the steering tests and were mended; {false_green} passed them"
         " and are wrong by the hidden ones: no loop mends those"
     )
-    return found, tested
+    return found, ledger
 
 
 def _is_red(j: Judged) -> bool:
@@ -146,13 +144,22 @@ def _table(title: str, classes: Mapping[str, _Class], level: float, seed: int) -
 
 def _tests(name: str, ledger: ErrorLedger) -> Table:
     rows = tuple(
-        (rate.name, rate.n, rate.fixed, round(rate.p, 4), round(rate.p_adjusted, 4))
+        (
+            rate.name,
+            rate.n,
+            rate.tasks,
+            rate.fixed,
+            share(rate.interval),
+            round(rate.p, 4),
+            round(rate.p_adjusted, 4),
+        )
         for rate in ledger.by_initial_class
     )
     return Table(
-        title=f"{name}: is a class fixed as often as the others? (first replicate, Fisher's exact test)",
-        columns=("class of the draft", "drafts", "fixed", "p", "p after Holm"),
+        title=f"{name}: is a class fixed as often as the others?",
+        columns=("class of the draft", "drafts", "tasks", "fixed", "share of drafts", "p", "p after Holm"),
         rows=rows,
+        note="Fisher's exact test at the number of independent drafts that those of each side are worth",
     )
 
 

@@ -14,8 +14,9 @@ from ...runtime.budget import Usage
 from ...runtime.task import Task
 from ..check import check
 from ..scoring import Scores, TaskScore
-from ..transitions import PASSED, Step, error_class
-from .result import Table
+from ..statistics import Interval
+from ..transitions import PASSED, ErrorLedger, Step, error_class, error_ledger
+from .result import EMPTY, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,18 @@ def outcomes_at(
     return table
 
 
+def ledger_of(judged: Sequence[Judged], level: float = 0.95) -> ErrorLedger:
+    """The error ledger of all attempts, clustered by task."""
+    return error_ledger([j.classes for j in judged], [j.item.task_id for j in judged], level)
+
+
+def share(rate: Interval | None) -> str:
+    """A rate with its interval for a table; a dash where there is nothing to take a share of."""
+    if rate is None:
+        return EMPTY
+    return f"{100 * rate.estimate:.0f} % ({100 * rate.low:.0f}–{100 * rate.high:.0f})"
+
+
 def transition_table(title: str, step: Step) -> Table:
     """One iteration's transitions as a matrix: rows before, columns after."""
     before = sorted({a for a, _ in step.matrix}, key=lambda name: (name != PASSED, name))
@@ -102,6 +115,7 @@ def transition_table(title: str, step: Step) -> Table:
     rows = tuple((a, *(step.matrix.get((a, b), 0) for b in after)) for a in before)
     note = (
         f"{step.fixed} fixed ({step.first_time_fixed} for the first time), {step.broken} broken,"
-        f" {step.unchanged} of the same class as before, of {step.n}"
+        f" {step.unchanged} of the same class as before, of {step.n}; fixed of the failing {share(step.fix_rate)},"
+        f" broken of the passing {share(step.break_rate)} (intervals over tasks)"
     )
     return Table(title=title, columns=("from \\ to", *after), rows=rows, kind="matrix", note=note)

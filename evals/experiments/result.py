@@ -19,19 +19,50 @@ Cell = str | int | float | None
 """A table's cell; None was not run."""
 
 
+class RunCost(BaseModel):
+    """Mean compute of a run, as if run alone.
+
+    Attributes:
+        calls: Model calls.
+        tokens_in: Prompt tokens.
+        tokens_out: Answer tokens.
+        model_seconds: Seconds of model time.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calls: float
+    tokens_in: float
+    tokens_out: float
+    model_seconds: float
+
+    @classmethod
+    def of(cls, figure: Figure) -> RunCost:
+        """The compute of a figure's runs, for one of them."""
+        runs = figure.n * figure.replicates
+        return cls(
+            calls=figure.model_calls / runs,
+            tokens_in=figure.tokens_in / runs,
+            tokens_out=figure.tokens_out / runs,
+            model_seconds=figure.model_seconds / runs,
+        )
+
+
 class Contrast(Comparison):
     """A comparison inside a family: its verdict rests on the p value adjusted by Holm's method.
 
     Attributes:
-        at: What both sides spend alike: "equal calls", "equal tokens", "equal parameters × tokens", "equal model
-            seconds"; empty where they don't.
+        at: What both sides spend alike: "equal calls" (the same most calls), "equal tokens", "equal parameters ×
+            tokens", "equal model seconds"; "unequal …" where that could not be had; empty where they don't.
         family: How many comparisons are in the family.
         note: Why it is to be read with care, where it is.
+        spent: What a run of the first and of the second spent, prompt and answer apart.
     """
 
     at: str = ""
     family: int = 1
     note: str = ""
+    spent: tuple[RunCost, RunCost] | None = None
 
     @property
     def shown(self) -> bool:
@@ -42,7 +73,17 @@ class Contrast(Comparison):
         """The comparison in one line for a person."""
         at = f", at {self.at}" if self.at else ""
         note = f" ({self.note})" if self.note else ""
-        return f"{super().line()}{at}, in a family of {self.family}{note}"
+        return f"{super().line()}{at}, in a family of {self.family}{note}{self._spent()}"
+
+    def _spent(self) -> str:
+        if self.spent is None:
+            return ""
+        a, b = self.spent
+        return (
+            f"; a run spends {a.calls:.1f} against {b.calls:.1f} calls, {a.tokens_in:,.0f} against {b.tokens_in:,.0f}"
+            f" prompt and {a.tokens_out:,.0f} against {b.tokens_out:,.0f} answer tokens, {a.model_seconds:.1f} against"
+            f" {b.model_seconds:.1f} model s"
+        )
 
 
 class Table(BaseModel):
@@ -223,10 +264,7 @@ def _figures(figures: Mapping[str, Figure]) -> str:
 
 def _false_green(figure: Figure) -> str:
     found = figure.false_green
-    if found is None or found.interval is None:
-        return EMPTY
-    low, high = found.interval
-    return f"{found.count}/{found.green} ({100 * low:.0f}–{100 * high:.0f} %)"
+    return EMPTY if found is None or found.interval is None else found.line()
 
 
 def _models(models: tuple[ModelCard, ...]) -> str:

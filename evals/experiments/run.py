@@ -35,6 +35,9 @@ from .routing import routing
 from .specialised import specialised, split_pool
 from .text_only import text_only
 
+GIVEN = "given in Python"
+"""Stands for the name of a task set where the tasks themselves were given."""
+
 
 def _anything(pool: Pool, config: ExperimentConfig) -> str:
     return ""
@@ -202,6 +205,8 @@ def run_experiment(
             paper_faithful=settled.paper_faithful,
         )
     given = load_tasks(settled.tasks, data_dir=settled.data) if tasks is None else list(tasks)
+    if tasks is not None and config is None and "tasks" not in settings:
+        settled = settled.model_copy(update={"tasks": GIVEN})
     bench = Bench(settled, given[: settled.limit], pool, watch)
     verdict = experiment.run(bench)
     return result_of(bench, name, experiment.title, experiment.question, verdict)

@@ -52,7 +52,7 @@ def _experiment(section: dict[str, Any], number: int) -> list[Chart | None]:
             c["points"],
             (c["interval"][0], c["interval"][1]),
             c["p"],
-            c.get("p_adjusted", c["p"]),
+            c["p"] if c.get("p_adjusted") is None else c["p_adjusted"],
             c["n"],
         )
         for c in section.get("comparisons") or ()

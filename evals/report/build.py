@@ -13,7 +13,7 @@ from ...errors import UsageError
 from ...runtime.budget import Usage
 from ...runtime.problem import Steering
 from ...runtime.versions import versions
-from ..figures import Comparison, Figure
+from ..figures import Comparison, Figure, green_runs
 from ..scoring import Scores
 from ..statistics import holm
 from . import curves
@@ -101,7 +101,7 @@ def _program(
 ) -> ProgramReport:
     usage = sum((row.usage for row in rows.rows), Usage())
     n = len(rows.rows)
-    classes, matrix, rates = curves.transitions(rows)
+    classes, matrix, rates = curves.transitions(rows, level)
     figure = Figure.from_outcomes(
         rows.outcomes(),
         level=level,
@@ -111,8 +111,7 @@ def _program(
         models=rows.models,
         unverified=sum(row.steering_outcome == "unverified" for row in rows.rows),
         truncated=sum(row.truncated for row in rows.rows),
-        false_green=sum(row.false_green for row in rows.rows),
-        green=sum(row.steering_outcome == "passed" for row in rows.rows),
+        green=green_runs(rows.rows),
         simulated=rows.simulated,
         paper_faithful=rows.paper_faithful,
     )

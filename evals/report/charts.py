@@ -173,8 +173,8 @@ def iteration_curves(programs: Sequence[ProgramReport]) -> Chart | None:
                 str(i.made),
                 f"{100 * i.ever:.1f} % ({100 * i.interval[0]:.1f} to {100 * i.interval[1]:.1f})",
                 f"{100 * i.passing:.1f} %",
-                str(i.fixed),
-                str(i.broken),
+                _with_limits(i.fixed, i.fix_interval),
+                _with_limits(i.broken, i.break_interval),
             ]
             for i in p.iterations
         ]
@@ -194,11 +194,15 @@ def iteration_curves(programs: Sequence[ProgramReport]) -> Chart | None:
             "runs that made it",
             "passed by now",
             "passing now",
-            "fixed",
-            "broken",
+            "fixed (of failing code, interval)",
+            "broken (of passing code, interval)",
         ],
         "cells": cells,
     }
+
+
+def _with_limits(count: int, limits: tuple[float, float] | None) -> str:
+    return str(count) if limits is None else f"{count} ({100 * limits[0]:.0f} to {100 * limits[1]:.0f} %)"
 
 
 def heat_map(program: ProgramReport, number: int) -> Chart:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ..statistics import clustered_interval, pass_at_k_interval
+from ..statistics import Interval, clustered_interval, pass_at_k_interval
 from ..statistics.units import all_binary
 from ..transitions import error_ledger
 from .model import ClassRow, Iteration, Point, ResamplingCurve
@@ -19,7 +19,7 @@ def iterations(rows: ProgramRows, level: float = 0.95) -> tuple[Iteration, ...]:
     run = [row for row in rows.rows if row.classes]
     if not run:
         return ()
-    ledger = error_ledger([row.classes for row in run])
+    ledger = error_ledger([row.classes for row in run], [row.task_id for row in run], level)
     n = ledger.n
     found: list[Iteration] = []
     for number in range(len(ledger.steps) + 1):
@@ -37,9 +37,15 @@ def iterations(rows: ProgramRows, level: float = 0.95) -> tuple[Iteration, ...]:
                 interval=(ever.low, ever.high),
                 fixed=step.fixed if step else 0,
                 broken=step.broken if step else 0,
+                fix_interval=_limits(step.fix_rate if step else None),
+                break_interval=_limits(step.break_rate if step else None),
             )
         )
     return tuple(found)
+
+
+def _limits(rate: Interval | None) -> tuple[float, float] | None:
+    return None if rate is None else (rate.low, rate.high)
 
 
 def is_forced(rows: ProgramRows) -> bool:
@@ -48,13 +54,13 @@ def is_forced(rows: ProgramRows) -> bool:
 
 
 def transitions(
-    rows: ProgramRows,
+    rows: ProgramRows, level: float = 0.95
 ) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...], tuple[ClassRow, ...]]:
     """Classes, the counts of class before → class after over all attempts, and the fix rate of each class."""
-    sequences = [row.classes for row in rows.rows if len(row.classes) > 1]
-    if not sequences:
+    run = [row for row in rows.rows if len(row.classes) > 1]
+    if not run:
         return (), (), ()
-    ledger = error_ledger(sequences)
+    ledger = error_ledger([row.classes for row in run], [row.task_id for row in run], level)
     counts: dict[tuple[str, str], int] = {}
     for step in ledger.steps:
         for pair, count in step.matrix.items():
@@ -81,6 +87,7 @@ def transitions(
             fixed=rate.fixed,
             interval=(rate.interval.low, rate.interval.high),
             p_adjusted=rate.p_adjusted,
+            tasks=rate.tasks,
         )
         for rate in ledger.by_step
     )
@@ -91,7 +98,8 @@ def resampling_curve(programs: Sequence[ProgramRows], level: float = 0.95) -> Re
     """What plain resampling solves by tokens.
 
     From a program that asks once and has replicates, the unbiased pass@k; it supposes that a solution is recognised.
-    Otherwise from a program that draws until its tests are green: what was green and solved within k draws.
+    Otherwise from a program that draws until its tests are green: what the code that it returned solves, where that was
+    drawn within k draws (also on a task without visible tests, where the first draft that loads is returned).
     """
     single = [p for p in programs if p.rows and all(len(row.tokens) == 1 for row in p.rows)]
     single = [p for p in single if _fewest(p) > 1 and all_binary(p.outcomes())]
@@ -116,12 +124,12 @@ def resampling_curve(programs: Sequence[ProgramRows], level: float = 0.95) -> Re
     for k in range(1, most + 1):
         by_task: dict[str, list[float]] = {}
         for row in chosen.rows:
-            held = row.outcome == "passed" and "passed" in row.classes[:k] and (row.chosen or 0) < k
+            held = row.outcome == "passed" and (row.chosen or 0) < k
             by_task.setdefault(row.task_id, []).append(float(held))
         cost = sum(sum(row.tokens[:k]) for row in chosen.rows) / n
         found = clustered_interval(by_task, level)
         drawn.append((cost, found.estimate, found.low, found.high))
-    source = f"{chosen.name}: green and solved within k draws, k = 1 to {most}"
+    source = f"{chosen.name}: solved by code drawn within k draws, k = 1 to {most}"
     return ResamplingCurve(source=source, points=tuple(drawn))
 
 

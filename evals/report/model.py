@@ -50,6 +50,8 @@ class Iteration(BaseModel):
         interval: Interval of `ever`; the unit is the task.
         fixed: Runs that failed before and pass now.
         broken: Runs that passed before and fail now.
+        fix_interval: Interval of the share of failing code that was fixed, clustered by task; None where none failed.
+        break_interval: Interval of the share of passing code that was broken; None where none passed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,6 +63,8 @@ class Iteration(BaseModel):
     interval: tuple[float, float]
     fixed: int = 0
     broken: int = 0
+    fix_interval: tuple[float, float] | None = None
+    break_interval: tuple[float, float] | None = None
 
 
 class ClassRow(BaseModel):
@@ -70,8 +74,9 @@ class ClassRow(BaseModel):
         name: The class.
         n: Pieces of code.
         fixed: How many were followed by code that passed.
-        interval: Wilson interval of fixed / n.
-        p_adjusted: Fisher's exact test against the other classes, after Holm.
+        interval: Interval of fixed / n, clustered by task.
+        p_adjusted: Fisher's exact test against the other classes at the effective numbers of pieces, after Holm.
+        tasks: Tasks that they are of.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,6 +86,7 @@ class ClassRow(BaseModel):
     fixed: int
     interval: tuple[float, float]
     p_adjusted: float
+    tasks: int = 0
 
 
 class ProgramReport(BaseModel):

@@ -82,6 +82,8 @@ class ProgramRows:
         settings: What the program was set to, as its first run says, see `program_settings`.
         paper_faithful: It ran in the paper's set-up.
         spent: What its runs cost, by stage and model.
+        metric: The metric that scored, where it was none of Greenloop's.
+        weights: Name → digests; several where models of one name have a part in the program.
     """
 
     name: str
@@ -96,6 +98,36 @@ class ProgramRows:
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     paper_faithful: bool = False
     spent: tuple[Spent, ...] = ()
+    metric: str | None = None
+    weights: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+
+    def differs(self, run: Mapping[str, Any]) -> str:
+        """Why a run is none of these: what it was made under, in words; empty where it fits, as far as is known.
+
+        A program that follows `dspy.configure(lm=…)` has one digest with any model: those runs are no replicates.
+        """
+        settings: Mapping[str, Any] = run.get("settings") or {}
+        if settings and self.settings:
+            mine, theirs = self.settings, settings
+            if bool(mine.get("paper faithful")) != bool(theirs.get("paper faithful")):
+                return "the paper's set-up" if theirs.get("paper faithful") else "the usual set-up"
+            if mine.get("scoring limits") != theirs.get("scoring limits"):
+                return "other limits"
+            in_force = theirs.get("models")
+            if in_force and mine.get("models") and set(in_force) != set(mine["models"]):
+                return f"with {', '.join(in_force)}"
+        conditions: Mapping[str, Any] = run.get("conditions") or {}
+        if self.rows and self.metric != conditions.get("metric"):
+            return f"by {conditions.get('metric') or 'tests solved'}"
+        digest = str(run.get("task_digest") or "")
+        if digest and self.task_digests.get(str(run["task_id"]), digest) != digest:
+            return "other tests"
+        return ""
+
+    def other_weights(self, run: Mapping[str, Any]) -> str:
+        """The model of the run that bore its name with other weights in all of these; empty where there is none."""
+        told: Mapping[str, str] = run.get("models") or {}
+        return next((n for n, digest in told.items() if digest not in self.weights.get(n, {digest})), "")
 
     def add(self, run: Mapping[str, Any], attempts: list[dict[str, Any]]) -> None:
         """Take a run in, as the ledger holds it."""
@@ -107,6 +139,10 @@ class ProgramRows:
                 key = (str(attempt.get("stage")), model, json.dumps(settings, sort_keys=True, default=str))
                 self.sampling[key] += 1
                 self.models.setdefault(model, "")
+        for model, digest in cast("Mapping[str, str]", run.get("models") or {}).items():
+            self.models[model] = self.models.get(model) or digest
+            self.weights.setdefault(model, set()).add(digest)
+        self.metric = (run.get("conditions") or {}).get("metric")
         self.settings = self.settings or dict(run.get("settings") or {})
         self.paper_faithful = self.paper_faithful or bool(self.settings.get("paper faithful"))
         told: list[Mapping[str, Any]] = run.get("spent") or [_spent(attempt) for attempt in attempts]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..figures import Figure
@@ -36,7 +36,19 @@ COMPARISONS = (
     "model s a run",
     "verdict",
 )
-CONTRASTS = ("comparison", "at", "points", "interval", "p", "p (Holm)", "tasks", "verdict")
+CONTRASTS = (
+    "comparison",
+    "at",
+    "points",
+    "interval",
+    "p",
+    "p (Holm)",
+    "tasks",
+    "prompt tokens a run",
+    "answer tokens a run",
+    "model s a run",
+    "verdict",
+)
 SPENT = (
     "program",
     "stage",
@@ -48,7 +60,7 @@ SPENT = (
     "model s",
     "loading s",
 )
-CLASSES = ("class", "pieces", "fixed", "interval", "p (Holm)")
+CLASSES = ("class", "pieces", "tasks", "fixed", "interval", "p (Holm)")
 
 
 def figure_cells(report: Report) -> list[list[str]]:
@@ -93,8 +105,9 @@ def section_comparisons(section: Mapping[str, Any]) -> list[list[str]]:
             f"{c['points']:+.1f}",
             _signed(c["interval"]),
             p_value(c["p"]),
-            p_value(c["p_adjusted"]) if "p_adjusted" in c else "",
+            "" if c.get("p_adjusted") is None else p_value(c["p_adjusted"]),
             str(c["n"]),
+            *_both_spent(c.get("spent")),
             str(c["verdict"]) + (f" ({c['note']})" if c.get("note") else ""),
         ]
         for c in section.get("comparisons") or ()
@@ -120,12 +133,25 @@ def spent_cells(report: Report) -> list[list[str]]:
     ]
 
 
+def _both_spent(both: Sequence[Mapping[str, float]] | None) -> list[str]:
+    """Prompt tokens, answer tokens and seconds of both sides."""
+    if not both:
+        return ["–"] * 3
+    a, b = both
+    return [
+        f"{a['tokens_in']:,.0f} against {b['tokens_in']:,.0f}",
+        f"{a['tokens_out']:,.0f} against {b['tokens_out']:,.0f}",
+        f"{a['model_seconds']:,.1f} against {b['model_seconds']:,.1f}",
+    ]
+
+
 def class_cells(program: ProgramReport) -> list[list[str]]:
     """How often code of each class was fixed by the next attempt."""
     return [
         [
             rate.name,
             str(rate.n),
+            str(rate.tasks),
             f"{rate.fixed} ({100 * rate.fixed / rate.n:.0f} %)",
             f"{100 * rate.interval[0]:.0f} to {100 * rate.interval[1]:.0f} %",
             p_value(rate.p_adjusted),
@@ -144,12 +170,7 @@ def _signed(interval: tuple[float, float] | list[float]) -> str:
 
 
 def _figure(name: str, f: Figure, resampling: float | None) -> list[str]:
-    green = f.false_green
-    shown = "–"
-    if green is not None and green.green and green.interval is not None:
-        low, high = green.interval
-        share = f"{100 * green.count / green.green:.1f} %, {100 * low:.1f}–{100 * high:.1f} %"
-        shown = f"{green.count} of {green.green} ({share})"
+    shown = f.false_green.line() if f.false_green is not None and f.false_green.green else "–"
     return [
         name + (" (simulated)" if f.simulated else ""),
         f"{f.solved:g}/{f.n}",

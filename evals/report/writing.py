@@ -191,6 +191,7 @@ class _Writer:
             comparison_columns=tables.COMPARISONS,
             comparison_cells=tables.comparison_cells(report),
             contrast_columns=tables.CONTRASTS,
+            class_columns=tables.CLASSES,
             class_cells=tables.class_cells,
             section_figures=tables.section_figures,
             section_comparisons=tables.section_comparisons,

@@ -9,6 +9,7 @@ points are 1).
 ==========================  =====================================================================
 `wilson`                    one rate from independent trials
 `clustered_interval`        one rate from tasks with one or more replicates
+`pooled_interval`           one share of runs, of which tasks have different numbers
 `paired_difference`         two programs on the same tasks: permutation p, bootstrap interval
 `mcnemar`                   the same with one replicate each: exact test on discordant tasks
 `welch`                     two rows of whole runs ("mean ± SD of 5 runs")
@@ -27,7 +28,7 @@ from __future__ import annotations
 
 from .equality import Equivalence, equivalence
 from .families import HolmResult, holm
-from .intervals import Interval, clustered_interval, wilson
+from .intervals import Interval, clustered_interval, pooled_interval, wilson
 from .paired import McNemar, PairedDifference, mcnemar, paired_difference
 from .planning import Power, power
 from .resampling import pass_at_k, pass_at_k_interval
@@ -52,6 +53,7 @@ __all__ = [
     "paired_difference",
     "pass_at_k",
     "pass_at_k_interval",
+    "pooled_interval",
     "power",
     "welch",
     "wilson",

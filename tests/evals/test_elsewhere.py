@@ -93,6 +93,22 @@ def test_the_budget_is_kept_together(executor: Executor, tmp_path: Path) -> None
     assert meter.paid.calls == 10
 
 
+def test_what_still_runs_when_a_race_ends_is_booked(executor: Executor, tmp_path: Path) -> None:
+    with gl.session(f"sqlite:///{tmp_path}/s.db") as session:
+        gl.score(
+            program(model()),
+            TASKS,
+            replicates=3,
+            executor=executor,
+            concurrency=4,
+            stop_early=lambda scores: True,
+        )
+        paid = session.meter.paid
+        ledger = list(session.store.runs())
+    assert len(ledger) < 24
+    assert paid.calls == sum(run["usage"]["calls"] for run in ledger)
+
+
 def test_an_outage_there_stops_the_run_here(executor: Executor, tmp_path: Path) -> None:
     away = gl.language_model("ollama:none@127.0.0.1:1", retry_s=0)
     with gl.session(f"sqlite:///{tmp_path}/s.db") as session:
@@ -133,6 +149,8 @@ def test_a_worker_that_dies_is_an_outage(tmp_path: Path) -> None:
         pytest.raises(InfrastructureError, match="lost a job"),
     ):
         gl.score(program(ScriptedModel(deadly)), TASKS, executor=pool)
+    with gl.session(f"sqlite:///{tmp_path}/s.db"), pytest.raises(InfrastructureError, match="takes no job"):
+        gl.score(program(model()), TASKS, executor=pool)
 
 
 def test_ctrl_c_cancels_what_has_not_begun(executor: Executor, tmp_path: Path) -> None:

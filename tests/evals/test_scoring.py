@@ -233,3 +233,55 @@ def test_progress_tells_the_rate_so_far_with_its_interval() -> None:
     assert 0 < last.low < 0.5 < last.high < 1
     assert told[0].interval().high - told[0].interval().low > last.high - last.low
     assert told[12].interval() is None
+
+
+def test_runs_under_other_conditions_are_other_runs_in_the_ledger_and_the_report(tmp_path) -> None:
+    from greenloop.evals.report import build_report, rows_from_store
+
+    made, one, two = (
+        program(None),
+        ScriptedModel(by_content, name="one"),
+        ScriptedModel(by_content, name="two"),
+    )
+
+    def half(example, pred, trace=None) -> float:
+        return 0.5
+
+    with gl.session(f"sqlite:///{tmp_path}/s.db") as session:
+        for lm in (one, two):  # one digest: the program follows dspy.configure
+            with dspy.context(lm=lm):
+                gl.score(made, TASKS)
+        with dspy.context(lm=one):
+            gl.score(made, TASKS, limits=gl.Limits(wall_s=4, cpu_s=4))
+            gl.score(made, TASKS, metric=half)
+            gl.score(made, TASKS)
+        report = build_report(rows_from_store(session.store))
+        assert len(list(session.store.runs())) == 4 * len(TASKS)
+    assert [(p.figure.n, p.figure.replicates) for p in report.programs] == [(6, 1)] * 4
+    names = [p.name.partition(" (")[2].rstrip(")") for p in report.programs]
+    assert names == [
+        "",
+        "with simulated/two",
+        "other limits",
+        "by test_runs_under_other_conditions_are_other_runs_in_the_ledger_and_the_report.<locals>.half",
+    ]
+    assert [list(p.figure.models) for p in report.programs] == [
+        ["simulated/one"],
+        ["simulated/two"],
+        ["simulated/one"],
+        ["simulated/one"],
+    ]
+
+
+def test_new_weights_under_an_old_name_are_no_replicates(tmp_path) -> None:
+    from greenloop.evals.report import build_report, rows_from_store
+
+    made = program(None)
+    with gl.session(f"sqlite:///{tmp_path}/s.db") as session:
+        for identity in ("old", "new"):
+            with dspy.context(lm=ScriptedModel(by_content, name="m", identity=identity)):
+                gl.score(made, TASKS)
+        first, second = build_report(rows_from_store(session.store)).programs
+    assert second.name == f"{first.name} (other weights of simulated/m)"
+    assert first.figure.replicates == second.figure.replicates == 1
+    assert first.figure.models != second.figure.models

@@ -35,6 +35,8 @@ def test_it_states_all_that_a_figure_needs(name: str, tasks, models, store: str)
         assert contrast.p_adjusted >= contrast.p
         assert contrast.name in result.figures
         assert contrast.other in result.figures
+        assert contrast.spent is not None
+        assert contrast.spent[0].tokens_in > 0
     for key in ("n", "replicates", "steering", "sandbox", "temperature", "max_tokens", "stop_rule", "seed"):
         assert key in result.settings
     assert {m.digest for m in result.models} == {m.backend.digest() for m in models}
@@ -104,3 +106,9 @@ def test_the_papers_set_up_is_stamped(tasks, models, store: str) -> None:
 def test_an_unknown_name_offers_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean early-stopping"):
         run_experiment("early-stoping")
+
+
+def test_tasks_given_in_python_do_not_bear_the_name_of_a_set(tasks, models, store: str) -> None:
+    with gl.session(store):
+        result = run_experiment("routing", tasks=tasks[:2], models=models[:1], **QUICK)
+    assert result.settings["tasks"] == "given in Python"

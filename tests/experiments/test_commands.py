@@ -51,6 +51,9 @@ def test_an_experiment_prints_figures_differences_and_a_verdict_and_writes_them(
     assert code == 0, err
     assert "done: " in out
     assert "after Holm" in out
+    for words in ("4 tasks, 2 replicates", "steering: visible; sandbox: ", "as if run alone", "prompt and"):
+        assert words in out
+    assert "passed the tests that steered, but not all (with intervals): single" in out
     assert "paid now" in out
     written = json.loads((tmp_path / "results" / "baselines.json").read_text())
     assert written["settings"]["replicates"] == 2

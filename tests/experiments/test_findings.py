@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import greenloop as gl
 import numpy as np
 import pytest
@@ -123,14 +125,62 @@ def test_text_only_runs_no_code_and_is_read_against_execution_at_its_tokens(task
     text = next(f for name, f in result.figures.items() if name.startswith("text only"))
     assert text.false_green.green == 0
     assert text.unverified == 8
-    at = [c for c in result.comparisons if c.at == "equal tokens"]
+    at = [c for c in result.comparisons if c.at]
     assert len(at) == 3
     for contrast in at:
         other = result.figures[contrast.other]
-        if "spends" not in contrast.note:
-            assert other.tokens_in + other.tokens_out == pytest.approx(
-                text.tokens_in + text.tokens_out, rel=0.01
-            )
+        spent = (other.tokens_in + other.tokens_out) / (text.tokens_in + text.tokens_out)
+        assert (contrast.at == "equal tokens") == (spent == pytest.approx(1, abs=0.006))
+        if contrast.at != "equal tokens":
+            assert f"unequal tokens ({100 * spent:.0f} %)" == contrast.at
+            assert contrast.at in result.verdict
+            assert "nearest to" in contrast.other
+        ours, theirs = contrast.spent
+        assert (ours.tokens_in, theirs.tokens_out) == (text.tokens_in / 8, other.tokens_out / 8)
+        assert "prompt and" in contrast.line()
+
+
+def test_a_ladder_that_ends_too_early_is_not_called_equal(tasks) -> None:
+    def only_refining_is_long(messages) -> str:
+        return code(adds(messages), 1) + ("# " + "long " * 200 if len(messages) > 2 else "")
+
+    with gl.session():
+        result = run_experiment(
+            "baselines",
+            tasks=tasks,
+            models=[ScriptedModel(only_refining_is_long)],
+            replicates=1,
+            max_iterations=2,
+            resample_max=2,
+        )
+    (read,) = (c for c in result.comparisons if "tokens" in c.at)
+    assert read.at.startswith("unequal tokens (")
+    assert "its curve ends there" in read.note
+    assert f"at {read.at}" in result.verdict
+    assert read.spent[0].tokens_out > 10 * read.spent[1].tokens_out
+
+
+def test_parameters_times_tokens_count_calls_that_are_no_attempt(tasks) -> None:
+    from greenloop.evals.experiments.equal_compute import parameter_tokens
+    from greenloop.evals.experiments.pool import describe_pool
+
+    model = ScriptedModel(lambda messages: code(adds(messages)))
+    with gl.session():
+        pool = describe_pool([model])
+        sized = pool.models[0].card.model_copy(update={"parameters": 10})
+        pool = replace(pool, models=(replace(pool.models[0], card=sized),))
+        scores = gl.score(
+            gl.GenerateCritiqueRefine(
+                generate=gl.Generate(model=model),
+                critique=gl.Critique(model=model),
+                refine=gl.Refine(model=model),
+            ),
+            tasks[:2],
+        )
+    measure = parameter_tokens(pool)
+    assert measure is not None
+    assert measure.mean(scores) == 10 * scores.usage().tokens / 2
+    assert scores.usage().calls == 6
 
 
 def test_matches_is_claimed_only_by_an_equivalence_test(tasks, models, store) -> None:

@@ -347,3 +347,19 @@ def test_a_programs_settings_name_limits_and_stop_rule() -> None:
     assert made["stop rule"]["max_iterations"] == 2
     assert made["stop rule"]["stop"] == "on_pass"
     json.dumps(made)
+
+
+def test_the_curve_of_draws_counts_tasks_without_visible_tests() -> None:
+    tasks = [
+        *TASKS,
+        *(
+            task.copy(task_id=f"bare{i}", visible_tests=[], hidden_tests=task.visible_tests)
+            for i, task in enumerate(TASKS)
+        ),
+    ]
+    draws = gl.Resample(generate=gl.Generate(model=ScriptedModel(answer)), samples=2)
+    with gl.session():
+        scores = gl.score(draws, tasks)
+    curve = build_report({"resample": scores}).resampling
+    assert curve is not None
+    assert [y for _, y, *_ in curve.points] == [scores.figure().rate] * 2 == [0.5, 0.5]

@@ -31,7 +31,7 @@ def figure(outcomes: dict[str, list[int]], **more: object) -> Figure:
 
 @given(tables)
 def test_a_figure_agrees_with_its_statistics_and_survives_json(table: dict[str, list[int]]) -> None:
-    made = figure(table, green=4, false_green=1)
+    made = figure(table, green={"a": [1], "b": [0], "c": [0], "d": [0]})
     interval = clustered_interval(table)
     assert (made.rate, made.interval) == (interval.estimate, (interval.low, interval.high))
     assert made.solved == pytest.approx(sum(map(sum, table.values())) / made.replicates)
@@ -93,3 +93,14 @@ def test_a_family_takes_back_what_one_in_many_would_show() -> None:
     assert "after Holm" in family["0"].line()
     with pytest.raises(UsageError):
         in_one_family({})
+
+
+def test_false_greens_are_counted_by_run_and_their_interval_knows_the_tasks() -> None:
+    alike = {str(i): [int(i < 5)] * 5 for i in range(20)}
+    apart = {f"{i} {k}": [int(i < 5)] for i in range(20) for k in range(5)}
+    found, plain = figure({"a": [1]}, green=alike).false_green, figure({"a": [1]}, green=apart).false_green
+    assert (found.count, found.green) == (plain.count, plain.green) == (25, 100)
+    assert found.interval[1] - found.interval[0] > 2 * (plain.interval[1] - plain.interval[0])
+    assert found.line().startswith("25 of 100 (25.0 %, ")
+    assert figure({"a": [1]}).false_green.interval is None
+    assert figure({"a": [1]}, green={"a": []}).false_green.line() == "0 of 0"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from greenloop.errors import UsageError
-from greenloop.evals.statistics import clustered_interval, wilson
+from greenloop.evals.statistics import clustered_interval, pooled_interval, wilson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from known_truth import chances, outcomes
@@ -127,3 +127,57 @@ def test_order_of_tasks_does_not_matter(n: int, replicates: int, seed: int) -> N
     backwards = dict(reversed(table.items()))
     a, b = clustered_interval(table), clustered_interval(backwards)
     assert (a.low, a.high) == pytest.approx((b.low, b.high))
+
+
+@given(
+    st.integers(1, 5).flatmap(
+        lambda k: st.lists(st.integers(0, k), min_size=1, max_size=20).map(lambda c: (k, c))
+    )
+)
+def test_with_as_many_runs_of_each_task_pooling_is_clustering(drawn: tuple[int, list[int]]) -> None:
+    replicates, solved = drawn
+    table = outcomes(np.array(solved), replicates)
+    a, b = clustered_interval(table), pooled_interval(table)
+    assert (a.estimate, a.low, a.high) == pytest.approx((b.estimate, b.low, b.high))
+
+
+@given(tables)
+def test_pooled_limits_hold_the_share_of_runs(table: dict[str, list[int]]) -> None:
+    interval = pooled_interval(table)
+    runs = [x for values in table.values() for x in values]
+    assert interval.estimate == pytest.approx(np.mean(runs))
+    assert 0 <= interval.low <= interval.estimate <= interval.high <= 1
+    plain = wilson(sum(runs), len(runs))
+    assert interval.high - interval.low >= plain.high - plain.low - 1e-9, (
+        "runs of a task never say more than runs"
+    )
+
+
+def pooled_covered(n: int, rate: float, correlation: float, runs: int, seed: int) -> tuple[float, float]:
+    """How often the share of runs lies in our interval, and in Wilson's of the runs, for 0 to 5 runs a task."""
+    rng = np.random.default_rng(seed)
+    ours = plain = 0
+    for _ in range(runs):
+        sizes = rng.integers(0, 6, size=n)
+        hits = rng.binomial(sizes, chances(rng, rate, correlation, (n,)))
+        pairs = zip(hits, sizes, strict=True)
+        table = {str(i): [1] * h + [0] * (k - h) for i, (h, k) in enumerate(pairs) if k}
+        found, naive = pooled_interval(table), wilson(int(hits.sum()), int(sizes.sum()))
+        ours += found.low <= rate <= found.high
+        plain += naive.low <= rate <= naive.high
+    return ours / runs, plain / runs
+
+
+@pytest.mark.parametrize(("n", "rate"), [(30, 0.5), (60, 0.15), (164, 0.85)])
+def test_pooled_intervals_cover_where_runs_taken_as_independent_do_not(n: int, rate: float) -> None:
+    ours, plain = pooled_covered(n, rate, 0.67, 1_000, seed=n)
+    assert 0.92 <= ours <= 0.98
+    assert plain < 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [30, 60, 164])
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.85])
+@pytest.mark.parametrize("correlation", [0.3, 0.67])
+def test_nominal_95_of_a_share_of_runs(n: int, rate: float, correlation: float) -> None:
+    assert 0.925 <= pooled_covered(n, rate, correlation, 2_000, seed=5)[0] <= 0.98

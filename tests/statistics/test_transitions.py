@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from greenloop.errors import UsageError
-from greenloop.evals.transitions import class_rates, error_class, error_ledger
+from greenloop.evals.transitions import _as_often, class_rates, error_class, error_ledger
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from known_truth import chances
 
 classes = st.sampled_from(["passed", "wrong answer", "NameError", "timeout"])
 trajectories = st.lists(st.lists(classes, min_size=1, max_size=5), min_size=1, max_size=30)
@@ -113,3 +115,34 @@ def test_only_generated_code_has_no_steps() -> None:
     ledger = error_ledger([["passed"], ["NameError"]])
     assert ledger.steps == ()
     assert "2 trajectories" in str(ledger)
+
+
+def test_copies_of_a_trajectory_are_no_evidence() -> None:
+    rows = [["NameError", "passed"]] * 6 + [["NameError", "timeout"]] * 2 + [["timeout", "timeout"]] * 8
+    tasks = [str(i) for i in range(16)]
+    once, copied = error_ledger(rows, tasks), error_ledger(rows * 5, tasks * 5)
+    for one, five in zip(once.by_step, copied.by_step, strict=True):
+        assert (five.n, five.fixed, five.tasks) == (5 * one.n, 5 * one.fixed, one.tasks)
+        assert five.interval.high - five.interval.low >= one.interval.high - one.interval.low
+        assert five.p >= one.p / 2
+    assert copied.steps[0].fix_rate.n == 16
+    assert error_ledger(rows * 5).by_step[0].p < once.by_step[0].p / 100, "taken as independent they are"
+    with pytest.raises(UsageError, match="give one for each"):
+        error_ledger(rows, tasks[:3])
+
+
+def test_the_test_of_a_class_keeps_its_level_with_replicates() -> None:
+    """60 tasks of two classes that are fixed equally often; replicates of a task are alike in both."""
+    rng = np.random.default_rng(4)
+    ours = plain = 0
+    for _ in range(400):
+        fix, share = chances(rng, 0.3, 0.67, (60,)), chances(rng, 0.4, 0.5, (60,))
+        named: tuple[dict[str, list[float]], dict[str, list[float]]] = ({}, {})
+        for task in range(60):
+            for which, fixed in zip(rng.random(5) < share[task], rng.random(5) < fix[task], strict=True):
+                named[int(which)].setdefault(str(task), []).append(float(fixed))
+        ours += _as_often(*named) < 0.05
+        apart = [{f"{t} {i}": [x] for t, v in flags.items() for i, x in enumerate(v)} for flags in named]
+        plain += _as_often(*apart) < 0.05
+    assert ours / 400 <= 0.065
+    assert plain / 400 > 0.12, "pieces taken as independent"
