@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -11,10 +12,14 @@ from optuna.distributions import BaseDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-_KEEP = 0.8
-_FURTHER = 0.1
+from ..modules.knobs import Knob
+from .space import grid
+
+_KEEP = 0.9
+_FURTHER = 0.5
 _DONORS = 4
 _START = 5
+_MOST_POINTS = 1000
 
 
 def stages_of(paths: Iterable[str]) -> list[list[str]]:
@@ -35,10 +40,12 @@ class PrefixSampler(optuna.samplers.BaseSampler):
     """TPE over some of the stages, the stages before them as in one of the best trials.
 
     A call's answer is stored under what went into it, so two configurations pay for the same calls until their first
-    difference; continuous temperatures drawn anew each time never meet. Hence, after five finished trials, eight of
-    ten draws keep the first stage of a trial drawn from the four best complete ones, one in ten of these each further
-    stage too, up to all but the last; TPE draws the rest. The other draws are TPE's alone, and bring new first stages.
-    Along a Pareto front the trial is drawn from the front.
+    difference; continuous temperatures drawn anew each time never meet. Hence, after five finished trials, nine of ten
+    draws keep the first stage of a trial drawn from the four best complete ones, each further stage with a chance of
+    one half, up to all but the last; TPE draws the rest. Where all but the last are kept and its knobs have few
+    values (the number of iterations, say), one that was not tried beside them is taken: it costs next to nothing, while
+    what was tried would be paid anew. The other draws are TPE's alone, and bring new first stages. Along a Pareto front
+    the trial is drawn from the front.
 
     "Earlier" is the order in which the program holds its modules (`generate` before `refine`); knobs of the program
     itself (`max_iterations`) are last. Where the order of the calls is another, less is shared and nothing is wrong.
@@ -46,14 +53,16 @@ class PrefixSampler(optuna.samplers.BaseSampler):
     A draw depends on the seed and the study's history alone, so that any worker would make the same.
 
     Args:
-        paths: The knobs in the order of the program's walk.
+        paths: The knobs in the order of the program's walk; as a mapping with the knobs themselves, so that untried
+            values of the last stage are known.
         seed: Seed of this sampler and its TPE.
 
     Example:
         >>> study = optuna.create_study(sampler=PrefixSampler(["generate.temperature", "samples"], seed=0))
     """
 
-    def __init__(self, paths: Iterable[str], seed: int) -> None:
+    def __init__(self, paths: Iterable[str] | Mapping[str, Knob], seed: int) -> None:
+        self._knobs: Mapping[str, Knob] = paths if isinstance(paths, Mapping) else {}
         self._stages = stages_of(paths)
         self._seed = seed
         self._rest = optuna.samplers.TPESampler(seed=seed, n_startup_trials=_START)
@@ -108,7 +117,28 @@ class PrefixSampler(optuna.samplers.BaseSampler):
         while stages < len(self._stages) - 1 and rng.random() < _FURTHER:
             stages += 1
         donor = rng.choice(donors)
+        if stages == len(self._stages) - 1:
+            left = self._untried(study, donor)
+            if left:
+                return {**self._of(donor, stages), **rng.choice(left)}
+            stages -= left is not None  # all were tried: the stage before is drawn anew
+        return self._of(donor, stages)
+
+    def _of(self, donor: FrozenTrial, stages: int) -> dict[str, Any]:
+        """A trial's values of its first stages."""
         return {path: donor.params[path] for stage in self._stages[:stages] for path in stage}
+
+    def _untried(self, study: Study, donor: FrozenTrial) -> list[dict[str, Any]] | None:
+        """Values of the last stage that no trial had beside the donor's others; None where they are too many."""
+        last = {path: self._knobs[path] for path in self._stages[-1] if path in self._knobs}
+        if len(last) < len(self._stages[-1]) or math.prod(k.size for k in last.values()) > _MOST_POINTS:
+            return None
+        kept = self._of(donor, len(self._stages) - 1)
+        begun = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+        trials = study.get_trials(deepcopy=False, states=begun)
+        beside = [t.params for t in trials if kept.items() <= t.params.items()]
+        tried = [{path: params.get(path) for path in last} for params in beside]
+        return [point for point in grid(dict(last)) if point not in tried]
 
 
 def _best(study: Study) -> list[FrozenTrial]:

@@ -48,6 +48,40 @@ def test_first_stages_are_kept_often_others_drawn_and_new_ones_tried(directions:
     assert len({params["refine.temperature"] for params in drawn}) >= 40
 
 
+def test_what_costs_next_to_nothing_is_tried_untried_values_first() -> None:
+    knobs = {
+        "generate.temperature": gl.Float(0, 1),
+        "refine.temperature": gl.Float(0, 1),
+        "rounds": gl.Int(0, 5),
+    }
+    study = optuna.create_study(direction="maximize")
+    for seed in range(60):
+        study.sampler = PrefixSampler(knobs, seed=seed)
+        trial = study.ask()
+        first, second = (trial.suggest_float(f"{s}.temperature", 0, 1) for s in ("generate", "refine"))
+        study.tell(
+            trial, 1 - (first - 0.6) ** 2 - (second - 0.3) ** 2 + 0.01 * trial.suggest_int("rounds", 0, 5)
+        )
+    drawn = [tuple(sorted(trial.params.items())) for trial in study.trials]
+    pairs = Counter((t.params["generate.temperature"], t.params["refine.temperature"]) for t in study.trials)
+    assert len(set(drawn)) == 60
+    assert max(pairs.values()) >= 4
+    assert len(pairs) >= 20
+
+
+def test_with_one_stage_before_the_last_a_new_one_is_drawn_once_all_is_tried() -> None:
+    study = optuna.create_study(direction="maximize")
+    for seed in range(40):
+        study.sampler = PrefixSampler(
+            {"generate.temperature": gl.Float(0, 1), "samples": gl.Int(1, 2)}, seed=seed
+        )
+        trial = study.ask()
+        study.tell(
+            trial, trial.suggest_float("generate.temperature", 0, 1) + trial.suggest_int("samples", 1, 2)
+        )
+    assert len({tuple(sorted(trial.params.items())) for trial in study.trials}) == 40
+
+
 def test_only_complete_trials_are_kept_from() -> None:
     study = optuna.create_study(direction="maximize")
     drawn = [trial_of(study, seed, prune=True) for seed in range(20)]
