@@ -30,7 +30,7 @@ from .code_text import extract_code
 from .generate import Generate
 from .guided_candidates import Probe, probes
 from .guided_decoding import Decoder
-from .guided_prompts import PROMPT_STYLES, PromptStyle, guided_messages
+from .guided_prompts import PROMPT_STYLES, PromptStyle, as_guided, guided_messages
 from .guided_run import Guidance, Guided, GuidedRun
 from .guided_signal import SIGNALS, SignalKind
 from .guided_watch import EndEvent, tell
@@ -159,8 +159,7 @@ class GuidedGenerate(Generate):
             place: Its number, which goes into seeds.
             settings: Its settings.
         """
-        if problem.steering == "oracle":  # its tests are the prompt's too, as in the paper
-            problem = replace(problem, visible_tests=problem.steering_tests)
+        problem = as_guided(problem)
         calls = probes(problem.steering_tests, problem.entry_point) if problem.entry_point else ()
         lm = self.language_model()
         engine = cast("Engine", lm.engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal, cast, get_args
 
 import dspy
@@ -40,6 +41,11 @@ EXAMPLES = (
     },
 )
 """Worked examples of our own."""
+
+
+def as_guided(problem: Problem) -> Problem:
+    """The problem as guided prompts pose it: where hidden tests steer they are shown too, as in the paper."""
+    return replace(problem, visible_tests=problem.steering_tests) if problem.steering == "oracle" else problem
 
 
 def guided_messages(

@@ -8,8 +8,10 @@ from typing import Any, cast
 import dspy
 
 from ..runtime.preflight import PromptNeed
+from ..runtime.problem import Problem
 from ..runtime.task import Task
 from .adapter import CodeAdapter
+from .guided_prompts import as_guided
 from .knobs import Choice, Int, Setting
 from .stage import ModelStage
 
@@ -26,7 +28,7 @@ def prompt_needs(program: dspy.Module, tasks: Sequence[Task], *, oracle: bool = 
     Args:
         program: Any DSPy module; its stages are looked at, with every option of their `Choice`s.
         tasks: What it is to be run on.
-        oracle: Hidden tests steer too; they are shown in no prompt but in feedback, which is bounded.
+        oracle: Hidden tests steer too; they are shown in feedback, which is bounded, and in guided prompts.
 
     Example:
         >>> from greenloop import Generate, Task
@@ -37,15 +39,15 @@ def prompt_needs(program: dspy.Module, tasks: Sequence[Task], *, oracle: bool = 
     problems = [task.problem_for("oracle" if oracle else "visible") for task in tasks]
     if not problems:
         return []
-    texts = [problem.render() for problem in problems]
-    longest = max(range(len(texts)), key=lambda i: len(texts[i]))
     stages = cast("list[ModelStage]", [stage for _, stage in program.named_sub_modules(ModelStage)])
     most_answer = max((_most(stage.max_tokens) for stage in stages), default=0)
     needs: list[PromptNeed] = []
+    plain = _longest(problems)
     for stage in stages:
+        task_id, posed = _longest([as_guided(p) for p in problems]) if stage.by_token else plain
         signature: Any = stage.predict.signature
         messages = CodeAdapter().format(
-            signature, list(stage.predict.demos), {"problem": texts[longest], "message": texts[longest]}
+            signature, list(stage.predict.demos), {"problem": posed, "message": posed}
         )
         earlier = [n for n in signature.input_fields if n not in ("problem", "feedback")]
         added = most_answer * len(earlier) + (_FEEDBACK_TOKENS if "feedback" in signature.input_fields else 0)
@@ -57,12 +59,17 @@ def prompt_needs(program: dspy.Module, tasks: Sequence[Task], *, oracle: bool = 
                     text=text,
                     added_tokens=added,
                     max_tokens=_most(stage.max_tokens),
-                    task_id=problems[longest].task_id,
+                    task_id=task_id,
                     stage=stage.name,
                     by_token=stage.by_token,
                 )
             )
     return needs
+
+
+def _longest(problems: Sequence[Problem]) -> tuple[str, str]:
+    """Id and text of the problem that is longest to read."""
+    return max(((p.task_id, p.render()) for p in problems), key=lambda told: len(told[1]))
 
 
 def _models(stage: ModelStage) -> list[Any]:

@@ -9,6 +9,7 @@ import pytest
 from greenloop.errors import BudgetExhausted, ModelUnavailable, ProgramError
 from greenloop.modules.guided_signal import HEADER
 from greenloop.modules.guided_watch import EndEvent, LineEvent, watch_guidance
+from greenloop.modules.prompt_needs import prompt_needs
 from greenloop.runtime.budget import Budget, Meter
 from greenloop.testing import ScriptedModel, TokenModel
 
@@ -186,6 +187,13 @@ def test_the_oracle_s_tests_steer_where_they_may_and_are_run_nowhere_else() -> N
     with gl.session():
         told = gl.GuidedGenerate(model=model())(problem=hidden.problem_for("oracle"))
     assert "f(5)" in told.attempt.feedback
+
+
+def test_what_is_checked_beforehand_has_the_oracle_s_tests_that_the_prompt_will_show() -> None:
+    stages = {"plain": gl.Generate(model="embedded"), "guided": gl.GuidedGenerate(model="embedded")}
+    for oracle in (False, True):
+        shown = {name: "f(5)" in prompt_needs(s, [TASK], oracle=oracle)[0].text for name, s in stages.items()}
+        assert shown == {"plain": False, "guided": oracle}
 
 
 def test_it_stands_where_generate_does_and_is_tuned_exported_and_loaded(tmp_path) -> None:
