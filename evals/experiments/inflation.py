@@ -184,22 +184,22 @@ def _search_table(bench: Bench, grid: Grid, config: InflationConfig) -> str:
 
 
 def _compare_a_winner(bench: Bench, grid: Grid, config: InflationConfig) -> None:
-    """One search as it would be made: the winner by replicate 0 on half the tasks, judged on all else."""
+    """One search as it would be made: the winner by replicate 0 on a seeded half of the tasks, judged on all else."""
     names = list(bench.scores)
     n = grid.shape[1]
     half = n // 2
     if half < 1 or half == n:
         return
-    winner = int(np.argmax(grid[:, :half, 0].mean(axis=1)))
+    order = np.random.default_rng(config.seed).permutation(n)
+    searched, others = order[:half], order[half:]
+    winner = int(np.argmax(grid[:, searched, 0].mean(axis=1)))
     if winner == 0:
         bench.notes.append("the search by replicate 0 chose candidate 0, the settings it started from")
         return
     for label, index in (("the search's winner", winner), ("candidate 0", 0)):
         scores = bench.scores[names[index]]
         ids = list(scores.by_task())
-        outcomes = {
-            task_id: list(map(float, grid[index, half + i, 1:])) for i, task_id in enumerate(ids[half:])
-        }
+        outcomes = {ids[i]: list(map(float, grid[index, i, 1:])) for i in others}
         kept = [item for item in scores.items if item.task_id in outcomes and item.replicate > 0]
         usage = sum((item.usage for item in kept), Usage())
         bench.derive(f"{label}, fresh replicates of the other tasks", outcomes, usage, scores)
