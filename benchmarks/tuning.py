@@ -187,6 +187,33 @@ def mean_line(values: list[float]) -> str:
     return f"{statistics.fmean(values):6.2f}  [{means[49]:.2f}, {means[1949]:.2f}]"
 
 
+def print_calls(a: dict[str, Any]) -> None:
+    """Table (a)."""
+    print(f"\n(a) model calls of the search, {TRIALS} trials, {len(a['ratio'])} seeds")
+    print(f"  greenloop (stored answers, racing)   {mean_line(a['paid'])}")
+    print(f"  Optuna over plain evaluation         {mean_line(a['plain'])}")
+    print(f"  ratio (goal: at most 0.33)           {mean_line(a['ratio'])}")
+    print(f"  races lost of {TRIALS}                    {mean_line(a['raced'])}")
+    print(f"  same models chosen                   {statistics.fmean(a['same models']):.0%}")
+    regrets = f"{mean_line(a['regret'])} / {mean_line(a['plain regret'])}"
+    print(f"  regret, greenloop / plain (points)   {regrets}", flush=True)
+
+
+def print_regret(b: dict[str, Any]) -> None:
+    """Table (b)."""
+    print(
+        f"\n(b) regret in points at equal tokens ({statistics.fmean(b['tokens']):,.0f} a seed), and optimism"
+    )
+    for name in ("greenloop", "plain TPE", "random search", "NEAT (paper)"):
+        pairs = [(x, y) for x, y in zip(b["greenloop"], b[name], strict=True) if y is not None]
+        ahead = [other - own for own, other in pairs]
+        print(f"  {name}, {len(pairs)} seeds")
+        print(f"    regret                  {mean_line([y for _, y in pairs])}")
+        print(f"    worse than greenloop by {mean_line(ahead)}")
+        if optimism := b.get(f"{name} reported - true"):
+            print(f"    reported - true         {mean_line(optimism)}")
+
+
 def quiet() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -199,30 +226,12 @@ def main() -> None:
     print(
         f"SIMULATED: programs of known truth, {TASKS} tuned tasks, {seeds} seeds; mean and 95 % interval over seeds"
     )
-    with ProcessPoolExecutor(2, initializer=quiet) as pool:
-        a = over_seeds(pool, saved_calls, max(5, seeds // 3))
-        b = over_seeds(pool, at_equal_tokens, seeds)
+    with ProcessPoolExecutor(2, initializer=quiet) as pool:  # each table as soon as it is known
+        print_calls(over_seeds(pool, saved_calls, max(5, seeds // 3)))
         c = over_seeds(pool, assignment, max(5, seeds // 3))
-    print(f"\n(a) model calls of the search, {TRIALS} trials, {len(a['ratio'])} seeds")
-    print(f"  greenloop (stored answers, racing)   {mean_line(a['paid'])}")
-    print(f"  Optuna over plain evaluation         {mean_line(a['plain'])}")
-    print(f"  ratio (goal: at most 0.33)           {mean_line(a['ratio'])}")
-    print(f"  races lost of {TRIALS}                    {mean_line(a['raced'])}")
-    print(f"  same models chosen                   {statistics.fmean(a['same models']):.0%}")
-    print(f"  regret, greenloop / plain (points)   {mean_line(a['regret'])} / {mean_line(a['plain regret'])}")
-    print(
-        f"\n(b) regret in points at equal tokens ({statistics.fmean(b['tokens']):,.0f} a seed), and optimism"
-    )
-    for name in ("greenloop", "plain TPE", "random search", "NEAT (paper)"):
-        pairs = [(x, y) for x, y in zip(b["greenloop"], b[name], strict=True) if y is not None]
-        ahead = [other - own for own, other in pairs]
-        print(f"  {name}, {len(pairs)} seeds")
-        print(f"    regret                  {mean_line([y for _, y in pairs])}")
-        print(f"    worse than greenloop by {mean_line(ahead)}")
-        if optimism := b.get(f"{name} reported - true"):
-            print(f"    reported - true         {mean_line(optimism)}")
-    print("\n(c) best assignment of models to stages")
-    print(f"  found in {sum(c['found']):.0f} of {len(c['found'])} seeds")
+        print("\n(c) best assignment of models to stages")
+        print(f"  found in {sum(c['found']):.0f} of {len(c['found'])} seeds", flush=True)
+        print_regret(over_seeds(pool, at_equal_tokens, seeds))
     print(f"\n{time.monotonic() - started:.0f} s")
 
 
