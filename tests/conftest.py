@@ -10,12 +10,15 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-def benchmark_data() -> Path | None:
+@pytest.fixture(scope="session")
+def data() -> Path:
     """The folder with HumanEval and MBPP: GREENLOOP_DATA, or shared/data beside the checkout."""
-    for candidate in (os.environ.get("GREENLOOP_DATA"), ROOT.parent / "shared" / "data"):
-        if candidate and (Path(candidate) / "HumanEval.jsonl").is_file():
-            return Path(candidate)
-    return None
+    for folder in (os.environ.get("GREENLOOP_DATA"), ROOT.parent / "shared" / "data"):
+        if folder and (Path(folder) / "HumanEval.jsonl").is_file():
+            return Path(folder)
+    pytest.skip(
+        "no benchmark data: set GREENLOOP_DATA to a folder with HumanEval.jsonl and sanitized-mbpp.json"
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -97,19 +96,12 @@ def test_mistakes_are_one_clear_line(arguments: list[str], said: str) -> None:
 
 
 @pytest.mark.embedded
-def test_a_context_too_small_for_the_papers_prompts_is_said_before_anything_is_spent(tmp_path: Path) -> None:
-    prompt = f'def f(x):\n    """{"Add one to x. " * 40}"""\n'
-    task = {
-        "task_id": "HumanEval/0",
-        "prompt": prompt,
-        "entry_point": "f",
-        "canonical_solution": "    return x + 1\n",
-    }
-    tests = "def check(candidate):\n    assert candidate(1) == 2\n"
-    (tmp_path / "HumanEval.jsonl").write_text(json.dumps(task | {"test": tests}) + "\n")
+def test_a_context_too_small_for_the_papers_prompts_is_said_before_anything_is_spent(
+    data: Path, tmp_path: Path
+) -> None:
     code, out, err = greenloop(
         "reproduce", "feedback-over-form", "--model", "embedded?num_ctx=640", "--tasks", "humaneval",
-        "--data", tmp_path, "--store", f"sqlite:///{tmp_path}/s.db",
+        "--data", data, "--limit", 1, "--store", f"sqlite:///{tmp_path}/s.db",
     )  # fmt: skip
     assert code == 2, err
     assert out == ""
@@ -120,10 +112,7 @@ def test_a_context_too_small_for_the_papers_prompts_is_said_before_anything_is_s
 
 @pytest.mark.slow
 @pytest.mark.embedded
-def test_the_paper_runs_in_small_with_the_embedded_model(tmp_path: Path) -> None:
-    data = Path(os.environ.get("GREENLOOP_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    if not (data / "HumanEval.jsonl").is_file():
-        pytest.skip(f"no HumanEval.jsonl in {data}; set GREENLOOP_DATA")
+def test_the_paper_runs_in_small_with_the_embedded_model(data: Path, tmp_path: Path) -> None:
     code, out, err = greenloop(
         "reproduce", "feedback-over-form", "--model", "embedded", "--tasks", "humaneval", "--data", data,
         "--limit", 1, "--runs", 1, "--no-early-stopping", "--json",

@@ -96,13 +96,7 @@ def test_hollow_takes_out_the_entry_points_body_alone() -> None:
 
 @pytest.mark.parametrize("name", ["humaneval", "mbpp"])
 @pytest.mark.slow
-def test_the_published_sets_are_sound(name: str) -> None:
-    from os import environ
-
-    folders = [environ.get("GREENLOOP_DATA"), Path(__file__).parents[3] / "shared" / "data"]
-    data = next((f for f in folders if f and (Path(f) / "HumanEval.jsonl").is_file()), None)
-    if data is None:
-        pytest.skip("the data are not at hand: set GREENLOOP_DATA")
+def test_the_published_sets_are_sound(name: str, data: Path) -> None:
     tasks = gl.load_tasks(name, data_dir=data)
     with Sandbox() as sandbox:
         checked = check_references(tasks, sandbox)

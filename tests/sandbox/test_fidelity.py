@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +11,19 @@ import pytest
 from greenloop.runtime.execution import Candidate
 from greenloop.runtime.sandbox import Sandbox
 
-ROOT = Path(__file__).resolve().parents[2]
 EMPTY_AND_STILL_RIGHT = {"MBPP/794"}
 
 
-def _data() -> Path:
-    for folder in (os.environ.get("GREENLOOP_DATA"), ROOT.parent / "shared" / "data"):
-        if folder and (Path(folder) / "HumanEval.jsonl").is_file():
-            return Path(folder)
-    pytest.skip(
-        "no benchmark data: set GREENLOOP_DATA to the folder with HumanEval.jsonl and sanitized-mbpp.json"
-    )
-
-
-def _human_eval() -> list[tuple[str, Candidate, list[str]]]:
-    rows = [json.loads(line) for line in (_data() / "HumanEval.jsonl").read_text().splitlines()]
+def _human_eval(data: Path) -> list[tuple[str, Candidate, list[str]]]:
+    rows = [json.loads(line) for line in (data / "HumanEval.jsonl").read_text().splitlines()]
     return [
         (r["task_id"], Candidate(r["prompt"] + r["canonical_solution"], r["entry_point"]), [r["test"]])
         for r in rows
     ]
 
 
-def _mbpp() -> list[tuple[str, Candidate, list[str]]]:
-    rows: list[dict[str, Any]] = json.loads((_data() / "sanitized-mbpp.json").read_text())
+def _mbpp(data: Path) -> list[tuple[str, Candidate, list[str]]]:
+    rows: list[dict[str, Any]] = json.loads((data / "sanitized-mbpp.json").read_text())
     return [
         (
             f"MBPP/{r['task_id']}",
@@ -73,19 +62,19 @@ def _check(box: Sandbox, tasks: list[tuple[str, Candidate, list[str]]]) -> None:
         assert emptied.outcome in ("failed", "error") or task_id in EMPTY_AND_STILL_RIGHT, (task_id, emptied)
 
 
-def test_some_references(box: Sandbox) -> None:
-    _check(box, _human_eval()[::8] + _mbpp()[::16])
+def test_some_references(box: Sandbox, data: Path) -> None:
+    _check(box, _human_eval(data)[::8] + _mbpp(data)[::16])
 
 
 @pytest.mark.slow
-def test_every_reference_of_human_eval(box: Sandbox) -> None:
-    tasks = _human_eval()
+def test_every_reference_of_human_eval(box: Sandbox, data: Path) -> None:
+    tasks = _human_eval(data)
     assert len(tasks) == 164
     _check(box, tasks)
 
 
 @pytest.mark.slow
-def test_every_reference_of_mbpp(box: Sandbox) -> None:
-    tasks = _mbpp()
+def test_every_reference_of_mbpp(box: Sandbox, data: Path) -> None:
+    tasks = _mbpp(data)
     assert len(tasks) == 427
     _check(box, tasks)
