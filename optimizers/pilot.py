@@ -132,18 +132,24 @@ def _estimate(job: TuningJob, run: PilotRun, tuned: int, locked: int, folds: int
     confirmed = everything if folds else locked
     models = len(models_of(job.program))
     singles = models * searched * options.replicates / max(1.0, run.cost.calls) if models > 1 else 0.0
+    confirmation = (
+        math.ceil(_CONFIRMED_PROGRAMS * options.replicates * confirmed + singles) if confirmed else 0
+    )
+    affordable = _affordable(options.budget, run)
+    again = options.finalists + 1
+    if affordable is not None:  # no more finalists than configurations
+        reached = (affordable - confirmation) / ((1 + options.replicates) * searched)
+        again = min(again, max(1, int(reached)))
     return Estimate(
         pilot_tasks=run.tasks,
         cost=run.cost,
         wall_s=run.wall_s,
         folds=folds,
         runs_each=searched,
-        finalist_runs=(options.finalists + 1) * options.replicates * searched,
-        confirmation_runs=math.ceil(_CONFIRMED_PROGRAMS * options.replicates * confirmed + singles)
-        if confirmed
-        else 0,
+        finalist_runs=again * options.replicates * searched,
+        confirmation_runs=confirmation,
         most_configurations=int(job.size if is_whole else limit // (folds + 1) if folds else limit),
-        affordable_runs=_affordable(options.budget, run),
+        affordable_runs=affordable,
         tuned=everything,
         locked=confirmed,
         detectable_points=detectable_points(confirmed, options.replicates) if confirmed else None,

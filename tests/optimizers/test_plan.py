@@ -127,6 +127,19 @@ def test_the_pilot_tells_what_the_budget_buys_before_the_search() -> None:
     assert "about 2 configurations" in estimate.line()
 
 
+def test_a_small_budget_keeps_no_more_for_finalists_than_there_can_be() -> None:
+    model = ScriptedModel(three_is_right)
+    drafts = gl.Generate(model=model, temperature=gl.Float(0.0, 1.0, default=0.2))
+    made = gl.OptunaTuner(
+        budget=gl.Budget(calls=100), store="sqlite://", finalists=5, replicates=1, folds=0, racing=False
+    )
+    made.compile(gl.Resample(generate=drafts, samples=1), trainset=TASKS[:10], valset=TASKS[10:])
+    # 35 of the 100 calls are the confirmation's; each configuration takes ten, and ten more as a finalist.
+    assert made.estimate.configurations == 3
+    assert made.estimate.finalist_runs == 30
+    assert len([trial for trial in made.study.trials if trial.state.is_finished()]) >= 3
+
+
 def test_a_hopeless_budget_is_said_at_once_and_nothing_more_is_spent() -> None:
     model = ScriptedModel(three_is_right)
     made = gl.OptunaTuner(budget=gl.Budget(calls=30), store="sqlite://", folds=0)
