@@ -15,31 +15,13 @@ from greenloop.optimizers.neat.evolution import Evolution, Settings
 from greenloop.optimizers.neat.expressing import Expressed
 from greenloop.optimizers.neat.spaces import WideSpace
 from greenloop.optimizers.neat.species import Species, shares
+from greenloop.testing.simulated_search import deep_is_best, simple_is_best
 
 SEEDS = 20
 
 
 def kinds(expressed: Expressed) -> set[str]:
     return {node.kind for node in expressed.wiring.nodes}
-
-
-def simple_is_best(expressed: Expressed) -> float:
-    """A refining loop helps, its second round too; everything else only costs."""
-    mends = [n for n in expressed.wiring.nodes if n.kind == "refine"]
-    return 0.4 + 0.3 * bool(mends) + 0.05 * min(expressed.loops, 2) - 0.03 * expressed.size
-
-
-def deep_is_best(expressed: Expressed) -> float:
-    """Each of a loop, its critic, own tests for its executor and a planned draft helps on top of the others."""
-    nodes = expressed.wiring.nodes
-    value = 0.3 - 0.002 * expressed.size
-    loops = [n for n in nodes if n.kind == "refine"]
-    if loops:
-        value += 0.2
-        value += 0.15 * any("note" in n.takes for n in loops)
-        value += 0.15 * any("tests" in nodes[n.takes["result"][0] - 1].takes for n in loops)
-        value += 0.1 * any("plan" in n.takes for n in nodes)
-    return value
 
 
 def evolve(seed: int, truth: Callable[[Expressed], float], noise: float = 0.0) -> Expressed:
