@@ -1,93 +1,89 @@
-"""Arrays of numpy and frames of pandas as JSON data, where candidates use them."""
+"""Arrays and scalars of numpy as JSON data, where candidates use them.
+
+Both ways the same few dtypes count: what arrives as an array can go back as one. Subclasses, masked arrays and dtypes
+with fields are no data.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import inside_frames as frames
+
 if TYPE_CHECKING:
     from .inside_codec import Codec
 
+KINDS = "biufcSUMmO"
+"""Kinds of dtype that travel."""
+LONG = "gG"
+"""Floats wider than Python's, which do not."""
+TIMES = "Mm"
+ITEMS = (bool, int, float, complex, str, bytes)
+"""What an array that holds no objects is made of."""
+
 
 def encode(codec: Codec, value: Any) -> Any:
-    """A numpy array or scalar, a pandas frame or series as JSON data; None for anything else."""
+    """A numpy array or scalar, a pandas frame, series, index or moment as JSON data; None for anything else."""
     module = type(value).__module__.partition(".")[0]
-    if module not in ("numpy", "pandas"):
+    if module == "pandas":
+        return frames.encode(codec, value)
+    if module != "numpy":
         return None
-    name = type(value).__name__
-    if name == "ndarray":
-        return {
-            "t": "ndarray",
-            "d": value.dtype.str,
-            "s": list(value.shape),
-            "v": codec.items(value.ravel().tolist()),
-        }
-    if module == "numpy" and hasattr(value, "dtype") and hasattr(value, "item"):
-        return {"t": "scalar", "d": value.dtype.str, "v": codec.items([value.item()])}
-    if name in ("Series", "Index", "RangeIndex"):
-        dtype = str(value.dtype)
-        index = codec.items(value.index.tolist()) if name == "Series" else None
-        items = codec.items(value.tolist())
-        return {"t": "series", "k": name, "d": dtype, "n": codec.items([value.name]), "i": index, "v": items}
-    if name == "DataFrame":
-        columns = [
-            [codec.items([c]), str(value[c].dtype), codec.items(value[c].tolist())]
-            for c in list(value.columns)
-        ]
-        return {"t": "frame", "i": codec.items(value.index.tolist()), "v": columns}
-    if name in ("Timestamp", "Timedelta"):
-        return {"t": "pandas", "k": name, "v": value.isoformat()}
-    if name in ("NaTType", "NAType"):
-        return {"t": "pandas", "k": name}
+    import numpy  # pyright: ignore[reportMissingImports]
+
+    if type(value) is numpy.ndarray and travels(value.dtype):
+        return {"t": "ndarray", "d": value.dtype.str, "s": list(value.shape), "v": _items(codec, value)}
+    if isinstance(value, numpy.generic) and type(value) is value.dtype.type and travels(value.dtype):
+        return {"t": "scalar", "d": value.dtype.str, "v": _items(codec, numpy.asarray(value))}
     return None
+
+
+def travels(dtype: Any) -> bool:
+    """Whether arrays of a numpy dtype are data."""
+    return dtype.kind in KINDS and dtype.char not in LONG
+
+
+def _items(codec: Codec, array: Any) -> list[Any]:
+    if array.dtype.kind in TIMES:
+        array = array.astype("i8")
+    return codec.items(array.ravel().tolist())
+
+
+def flat(codec: Codec, items: Any, dtype: Any) -> Any:
+    """A one-dimensional array.
+
+    Raises:
+        ValueError: If its dtype does not travel, or the items are not what such an array is made of.
+    """
+    import numpy  # pyright: ignore[reportMissingImports]
+
+    values = codec.decode(items)
+    if not travels(dtype) or type(values) is not list:
+        raise ValueError(f"no array of {dtype}")
+    if dtype.kind == "O":
+        objects: Any = numpy.empty(len(values), dtype=dtype)
+        for i, value in enumerate(values):
+            objects[i] = value
+        return objects
+    if not all(type(v) in ITEMS for v in values):
+        raise ValueError(f"an array of {dtype} that holds objects")
+    if dtype.kind in TIMES:
+        return numpy.array(values, dtype="i8").astype(dtype)
+    return numpy.array(values, dtype=dtype)
 
 
 def ndarray(codec: Codec, d: dict[str, Any]) -> Any:
     """A numpy array."""
     import numpy  # pyright: ignore[reportMissingImports]
 
-    values = codec.decode(d["v"])
-    dtype = numpy.dtype(str(d["d"]))
-    flat: Any = numpy.empty(len(values), dtype=dtype)
-    for i, v in enumerate(values):
-        flat[i] = v
-    return flat.reshape([int(n) for n in d["s"]])
+    return flat(codec, d["v"], numpy.dtype(str(d["d"]))).reshape([int(n) for n in d["s"]])
 
 
 def scalar(codec: Codec, d: dict[str, Any]) -> Any:
     """A numpy scalar."""
     import numpy  # pyright: ignore[reportMissingImports]
 
-    return numpy.dtype(str(d["d"])).type(codec.decode(d["v"])[0])
-
-
-def series(codec: Codec, d: dict[str, Any]) -> Any:
-    """A pandas series or index."""
-    import pandas  # pyright: ignore[reportMissingImports]
-
-    values, dtype, name = codec.decode(d["v"]), str(d["d"]), codec.decode(d["n"])[0]
-    if d["k"] == "Series":
-        return pandas.Series(values, index=codec.decode(d["i"]), dtype=dtype, name=name)
-    return pandas.Index(values, dtype=dtype, name=name)
-
-
-def frame(codec: Codec, d: dict[str, Any]) -> Any:
-    """A pandas frame."""
-    import pandas  # pyright: ignore[reportMissingImports]
-
-    index = codec.decode(d["i"])
-    columns = {
-        codec.decode(c)[0]: pandas.Series(codec.decode(v), index=index, dtype=str(t)) for c, t, v in d["v"]
-    }
-    return pandas.DataFrame(columns, index=index, columns=list(columns))
-
-
-def moment(codec: Codec, d: dict[str, Any]) -> Any:
-    """A pandas timestamp, time delta or missing value."""
-    import pandas  # pyright: ignore[reportMissingImports]
-
-    kind = d["k"]
-    if kind == "Timestamp":
-        return pandas.Timestamp(d["v"])
-    if kind == "Timedelta":
-        return pandas.Timedelta(d["v"])
-    return pandas.NaT if kind == "NaTType" else pandas.NA
+    dtype = numpy.dtype(str(d["d"]))
+    if dtype.kind == "O":
+        raise ValueError("no scalar of objects")
+    return flat(codec, d["v"], dtype)[0]

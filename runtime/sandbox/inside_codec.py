@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import inside_arrays as arrays
+from . import inside_frames as frames
 
 make_named: Any = collections.namedtuple
 SMALL = 1 << 53
@@ -38,7 +39,16 @@ TEMPORAL: dict[str, Any] = {
 
 
 class Unserialisable(Exception):
-    """A value that cannot travel."""
+    """A value that cannot travel.
+
+    Args:
+        message: Why.
+        value: The value; None where it is not known, or a part that could travel by itself.
+    """
+
+    def __init__(self, message: str, value: Any = None) -> None:
+        super().__init__(message)
+        self.value = value
 
 
 class TooDeep(Unserialisable):
@@ -277,7 +287,8 @@ _DECODERS: dict[str, Callable[[Codec, dict[str, Any]], Any]] = {
     "type": lambda c, d: BUILTIN_TYPES[d["v"]],
     "ndarray": arrays.ndarray,
     "scalar": arrays.scalar,
-    "series": arrays.series,
-    "frame": arrays.frame,
-    "pandas": arrays.moment,
+    "series": frames.series,
+    "index": frames.index,
+    "frame": frames.frame,
+    "pandas": frames.moment,
 }
