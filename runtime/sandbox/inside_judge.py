@@ -18,6 +18,7 @@ from . import inside_forms as forms
 from .inside_ahead import Call, known_calls
 from .inside_doctests import run_doctest
 from .inside_failure import CODE, PREAMBLE, clip, describe, describe_syntax
+from .inside_flow import passes_back
 from .inside_modules import run_module
 from .inside_offer import offer_candidate_module
 from .inside_peer import Astray, CannotTravel, Gone, Peer
@@ -123,7 +124,10 @@ class Judge:
             return self._load_here()
         fields = {k: job[k] for k in ("code", "preamble", "trace", "stdin")}
         try:
-            found = self.peer.load(fields, [self.entry, *self._asked(wanted)], known)
+            asked = [self.entry, *self._asked(wanted)]
+            texts = [job["preamble"], *job["tests"]]
+            self.peer.passes_back = lambda: passes_back(texts, [*asked, "candidate", forms.PROGRAM])
+            found = self.peer.load(fields, asked, known)
         except (Astray, Gone, CannotTravel):
             raise
         except BaseException as error:  # noqa: BLE001 - the candidate's own failure

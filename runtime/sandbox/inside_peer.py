@@ -18,6 +18,9 @@ from .inside_proxies import Proxy, RemoteClass, RemoteFunction, RemoteIterator, 
 from .inside_update import update
 from .inside_wire import MAX_FRAME, Channel, FrameTooLarge, WireClosed, WireError
 
+TEST_MODULES = ("greenloop_tests", "test_candidate_")
+"""How the names of the modules begin in which tests run."""
+
 
 class Gone(BaseException):
     """The candidate is gone, or broke the protocol; a `BaseException`, so that a test's `except` lets it through."""
@@ -59,6 +62,7 @@ class Peer:
         astray: Whether the tests made another call than the one that was planned.
         calls: Calls of the candidate since the last `begin`, as ``(name, encoded arguments, encoded keywords)``.
         named: Numbers of the candidate's classes that the tests name, in capitals as classes are.
+        passes_back: Whether the tests may send what the candidate sent before, or what was made of it.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -76,6 +80,9 @@ class Peer:
         self.capture = False
         self.calls: list[tuple[str, list[Any], dict[str, Any]]] = []
         self.named: set[int] = set()
+        self.passes_back: Callable[[], bool] = lambda: True
+        self._answered = False
+        self._touched = False
 
     def begin(self, unit: int) -> None:
         """A test begins: forget the calls of the one before."""
@@ -113,6 +120,7 @@ class Peer:
                 self._greeted = True
             while True:
                 received = self._channel.recv()
+                self._answered = True
                 if not isinstance(received, dict):
                     raise WireError("a reply that is no object")
                 reply = received
@@ -124,7 +132,7 @@ class Peer:
         except WireError:
             self.gone = "protocol"
         except FrameTooLarge as error:
-            by_test = self._channel.heard < MAX_FRAME >> 4
+            by_test = self._channel.heard < MAX_FRAME >> 4 and self._is_the_tests_own(None)
             raise CannotTravel(f"a value of {error}", by_test) from None
         if self.gone:
             raise Gone(self.gone)
@@ -152,6 +160,7 @@ class Peer:
             sys.stdout.write(str(reply.get("out", "")))
         try:
             for key, after in reply.get("changed", ()):
+                self._touched = True
                 update(k[key] if isinstance(key, str) else a[key], self._codec_decode(after))
         except (TypeError, ValueError, KeyError, IndexError):
             raise CannotTravel("malformed reply", by_test=False) from None
@@ -169,15 +178,26 @@ class Peer:
         """Values of the test as data.
 
         Raises:
-            CannotTravel: If one cannot travel. By the test only where the candidate has not sent what may be in it:
-                or it could choose the weaker mode.
+            CannotTravel: If one cannot travel. By the test only where it cannot be the candidate's doing: or that could
+                choose the weaker mode.
         """
         try:
             return self._codec.encode(list(values))
         except TooDeep as error:
-            raise CannotTravel(str(error), by_test=self._channel.nesting <= DEPTH) from None
+            own = self._channel.nesting <= DEPTH and self._is_the_tests_own(None)
+            raise CannotTravel(str(error), by_test=own) from None
         except Unserialisable as error:
-            raise CannotTravel(str(error), by_test=True) from None
+            raise CannotTravel(str(error), by_test=self._is_the_tests_own(error.value)) from None
+
+    def _is_the_tests_own(self, value: Any) -> bool:
+        """Whether a value would not travel whatever the candidate answered.
+
+        It is of a class that the tests define, is sent ahead of every answer, or has nothing of any answer in it.
+        """
+        module = str(getattr(value if isinstance(value, type) else type(value), "__module__", ""))
+        if module.startswith(TEST_MODULES) or not self._answered:
+            return True
+        return not self._touched and not self.passes_back()
 
     def arguments(self, index: int) -> str:
         """A noted call as source, with its arguments as they were before it: ``f(1, k=2)``."""
@@ -202,7 +222,9 @@ class Peer:
             arguments, keywords = self.encode(tuple(a)), {n: self.encode((v,))[0] for n, v in k.items()}
             self.plan.add(arguments, keywords)
         load = {"op": "load", "names": wanted, **fields}
-        return self._named(self._exchange(load, *self.plan.take(1))["ok"], wanted)
+        found = self._named(self._exchange(load, *self.plan.take(1))["ok"], wanted)
+        self._answered = not all(isinstance(value, RemoteFunction) for value in found.values())
+        return found
 
     def _named(self, found: Any, wanted: list[str]) -> dict[str, Any]:
         if not isinstance(found, dict):
@@ -253,7 +275,7 @@ class Peer:
             return {"t": "callback", "id": len(self._callbacks) - 1}
         if hasattr(value, "__next__"):
             return self._codec.items(value)
-        raise Unserialisable(f"an object of class {type(value).__name__}")
+        raise Unserialisable(f"an object of class {type(value).__name__}", value)
 
     def _resolve(self, data: dict[str, Any]) -> Any:
         tag, kind = data.get("t"), data.get("k")
@@ -302,6 +324,7 @@ class Peer:
     def _call_back(self, reply: dict[str, Any]) -> dict[str, Any]:
         try:
             function = self._callbacks[reply["cb"]]
+            self._touched = self._touched or bool(reply["a"] or reply["k"])
             a = self._codec_decode(reply["a"])
             k = {str(n): self._codec_decode(v) for n, v in reply["k"].items()}
             return {"ok": self.encode((function(*a, **k),))[0]}
