@@ -47,8 +47,7 @@ from .search_options import (
     WorkersOption,
     pool_of,
 )
-
-_LINE_EVERY_S = 15.0
+from .show import LINE_EVERY_S
 
 
 def compare_methods(
@@ -181,7 +180,7 @@ def search_progress(title: str) -> Generator[Callable[[Any], None], None, None]:
                 f"{100 * scoring.score_sum / scoring.done:.0f} % solved, {scoring.paid.tokens:,} tokens paid"
             )
             bar.update(row, description=escape(where), total=scoring.total, completed=scoring.done, info=info)
-            if quiet and time.monotonic() - told_at >= _LINE_EVERY_S:
+            if quiet and time.monotonic() - told_at >= LINE_EVERY_S:
                 told_at = time.monotonic()
                 err.print(escape(f"{where}: {scoring.done}/{scoring.total} {info}"), soft_wrap=True)
 

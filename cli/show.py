@@ -21,7 +21,7 @@ from ..runtime.budget import Usage
 from .common import err, is_quiet, out
 
 PAPER = ", in the set-up of Feedback Over Form (not comparable with figures of another one)"
-_LINE_EVERY_S = 15.0
+LINE_EVERY_S = 15.0
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def figure_table(rows: dict[str, Figure], title: str = "") -> Table:
     for name, f in rows.items():
         table.add_row(
             escape(name),
-            f"{f.solved:g}/{f.n}",
+            f.solved_of,
             f"{100 * f.rate:.0f} %",
             f"{100 * f.interval[0]:.0f}–{100 * f.interval[1]:.0f} %",
             f"{f.model_calls:,}",
@@ -158,7 +158,7 @@ def _line_by_line(title: str) -> Callable[[Progress], None]:
     def tell(progress: Progress) -> None:
         nonlocal told
         now = time.monotonic()
-        if now - told >= _LINE_EVERY_S or progress.done == progress.total:
+        if now - told >= LINE_EVERY_S or progress.done == progress.total:
             told = now
             err.print(escape(f"{title}: {progress.done}/{progress.total} {_info(progress)}"), soft_wrap=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Annotated
@@ -47,6 +48,7 @@ from .search_options import (
     pool_of,
     tell_found,
 )
+from .show import LINE_EVERY_S
 
 
 def tune(
@@ -170,14 +172,22 @@ class _Estimated:
 def _line_by_line() -> Callable[[TunerProgress], None]:
     estimated = _Estimated()
     said: set[str] = set()
+    told = time.monotonic()
 
     def tell(p: TunerProgress) -> None:
+        nonlocal told
         if p.estimate is not None or p.phase != "pilot":
             estimated.say(p)
         line = f"{_where(p)}, {p.settings}" if isinstance(p.settings, str) else _where(p)
-        if p.scoring.done == p.scoring.total and (p.step or line not in said):
+        is_done = p.scoring.done == p.scoring.total
+        is_new = is_done and bool(p.step or line not in said)
+        if not is_new and (is_done or time.monotonic() - told < LINE_EVERY_S):
+            return
+        told = time.monotonic()
+        if is_done:
             said.add(line)
-            err.print(escape(f"{line}: {_info(p)}"), soft_wrap=True)
+        part = "" if is_done else f" {p.scoring.done}/{p.scoring.total} tasks,"
+        err.print(escape(f"{line}:{part} {_info(p)}"), soft_wrap=True)
 
     return tell
 

@@ -165,11 +165,16 @@ class Figure(BaseModel):
             paper_faithful=paper_faithful,
         )
 
+    @property
+    def solved_of(self) -> str:
+        """Tasks solved of all, for a person: to a tenth, where replicates or a curve make it no whole number."""
+        return f"{round(self.solved, 1):g}/{self.n}"
+
     def line(self) -> str:
         """The figure in one line for a person."""
         runs = "1 replicate" if self.replicates == 1 else f"{self.replicates} replicates"
         return (
-            f"{round(self.solved, 1):g}/{self.n} solved ({100 * self.rate:.0f} %, {100 * self.level:.0f} % interval"
+            f"{self.solved_of} solved ({100 * self.rate:.0f} %, {100 * self.level:.0f} % interval"
             f" {100 * self.interval[0]:.0f}–{100 * self.interval[1]:.0f} %), {runs}, {self.model_calls:,} calls,"
             f" {self.tokens_in + self.tokens_out:,} tokens, {self.model_seconds:.0f} model s, {self.steering} steering,"
             f" sandbox {self.tier}"

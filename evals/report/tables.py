@@ -173,7 +173,7 @@ def _figure(name: str, f: Figure, resampling: float | None) -> list[str]:
     shown = f.false_green.line() if f.false_green is not None and f.false_green.green else "–"
     return [
         name + (" (simulated)" if f.simulated else ""),
-        f"{f.solved:g}/{f.n}",
+        f.solved_of,
         f"{100 * f.rate:.1f} %",
         f"{100 * f.interval[0]:.1f}–{100 * f.interval[1]:.1f} %",
         str(f.replicates),

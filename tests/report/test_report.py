@@ -206,7 +206,7 @@ def test_data_and_text_hold_the_same_figures(report: Report, tmp_path: Path) -> 
     assert read.model_dump(mode="json") == report.model_dump(mode="json")
     text = written.markdown.read_text()
     for program in report.programs:
-        assert f"{program.figure.solved:g}/{program.figure.n}" in text
+        assert program.figure.solved_of in text
     for line in report.summary:
         assert line.split(":")[0] in text
 
