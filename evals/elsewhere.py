@@ -12,7 +12,7 @@ import os
 import platform
 import uuid
 from collections.abc import Iterable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -126,6 +126,11 @@ class Here:
         """The sandbox tier that judged."""
         return self._how.session.sandbox.tier
 
+    @property
+    def can_take_back(self) -> bool:
+        """Whether a job that was cancelled has surely not begun."""
+        return True
+
     def drain(self, pending: Iterable[Future[Any]]) -> None:
         """What runs books its payments by itself."""
 
@@ -230,6 +235,11 @@ class Elsewhere:
     def tier(self) -> str:
         """The sandbox tiers that judged."""
         return ", ".join(sorted(self._tiers))
+
+    @property
+    def can_take_back(self) -> bool:
+        """Whether a job that was cancelled has surely not begun: a Dask worker goes on with it, and pays."""
+        return isinstance(self._executor, (ProcessPoolExecutor, ThreadPoolExecutor))
 
     def drain(self, pending: Iterable[Future[Any]]) -> None:
         """Wait for jobs that could not be cancelled any more, and book what they paid."""

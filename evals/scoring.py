@@ -344,8 +344,9 @@ def score_one(how: Conditions, task: Task, replicate: int) -> tuple[TaskScore, d
 
 def _end(hands: Here | Elsewhere, pending: Iterable[Future[Any]], *, wait_for_running: bool) -> None:
     """Take back the jobs that have not begun; those that run are waited for where their payments have to be booked."""
-    for future in pending:
-        future.cancel()
+    if hands.can_take_back or not wait_for_running:
+        for future in pending:
+            future.cancel()
     if wait_for_running:
         hands.drain(pending)
     hands.close()

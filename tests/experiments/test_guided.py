@@ -39,8 +39,12 @@ def model(mode="true guidance embedded") -> TokenModel:
 
 def test_arms_ablations_equal_tokens_and_the_union(tmp_path) -> None:
     without = task(9, [])
+    quick = QUICK | {
+        "max_iterations": 16,
+        "resample_max": 24,
+    }  # what guiding costs, and so what the others may spend
     with gl.session(f"sqlite:///{tmp_path}/s.db") as session:
-        found = run_experiment("guided", tasks=[*TASKS, without], models=[model()], **QUICK)
+        found = run_experiment("guided", tasks=[*TASKS, without], models=[model()], **quick)
         paid = session.meter.paid.calls
     name = "simulated/tokens"
     main = f"guided {name} (true guidance embedded)"
@@ -61,7 +65,7 @@ def test_arms_ablations_equal_tokens_and_the_union(tmp_path) -> None:
     assert any("1 of 4 tasks are left out" in note for note in found.notes)
     assert any("patented" in note for note in found.notes)
     with gl.session(f"sqlite:///{tmp_path}/s.db") as session:
-        again = run_experiment("guided", tasks=[*TASKS, without], models=[model()], **QUICK)
+        again = run_experiment("guided", tasks=[*TASKS, without], models=[model()], **quick)
         assert (paid > 0, session.meter.paid.calls) == (True, 0)
     assert again.figures == found.figures
 
