@@ -47,10 +47,10 @@ from .show import figure_notes, figure_table, scoring_progress
 from .tune_command import tuning_progress
 
 _CALLS = 2
-_MAX_TOKENS = 128
+_MAX_TOKENS = 112
 _TEMPERATURE = 0.3
-_TASKS = 30
-_TUNED_TASKS = 8
+_TASKS = 24
+_TUNED_TASKS = 6
 _TRIALS = 3
 
 
