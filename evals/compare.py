@@ -250,8 +250,8 @@ def _notes(
         found = power(1.0, len(part.tasks), runs, rate=rate, alpha=1 - how.level).detectable_points
         shows = f"a difference of {found:.0f} points" if found is not None else "no difference"
         notes.append(
-            f"{part.benchmark}: {len(part.tasks)} locked tasks run {runs} times each show {shows} with power 0.8"
-            " (before Holm); a smaller one that is not shown is not thereby absent."
+            f"{part.benchmark}: {len(part.tasks)} locked tasks with {runs} run{'s' * (runs != 1)} each show {shows}"
+            " with power 0.8 (before Holm); a smaller one that is not shown is not thereby absent."
         )
     missing = [f"{s.method}, search {s.number + 1}" for s in searches if s.program is None]
     if missing:

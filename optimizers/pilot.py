@@ -136,8 +136,9 @@ def _estimate(job: TuningJob, run: PilotRun, tuned: int, locked: int, folds: int
         math.ceil(_CONFIRMED_PROGRAMS * options.replicates * confirmed + singles) if confirmed else 0
     )
     affordable = _affordable(options.budget, run)
-    again = options.finalists + 1
-    if affordable is not None:  # no more finalists than configurations
+    most = int(job.size if is_whole else limit // (folds + 1) if folds else limit)
+    again = min(options.finalists + 1, max(1, most))  # no more finalists than configurations
+    if affordable is not None:
         reached = (affordable - confirmation) / ((1 + options.replicates) * searched)
         again = min(again, max(1, int(reached)))
     return Estimate(
@@ -148,7 +149,7 @@ def _estimate(job: TuningJob, run: PilotRun, tuned: int, locked: int, folds: int
         runs_each=searched,
         finalist_runs=again * options.replicates * searched,
         confirmation_runs=confirmation,
-        most_configurations=int(job.size if is_whole else limit // (folds + 1) if folds else limit),
+        most_configurations=most,
         affordable_runs=affordable,
         tuned=everything,
         locked=confirmed,

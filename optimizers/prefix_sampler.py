@@ -121,7 +121,8 @@ class PrefixSampler(optuna.samplers.BaseSampler):
             left = self._untried(study, donor)
             if left:
                 return {**self._of(donor, stages), **rng.choice(left)}
-            stages -= left is not None  # all were tried: the stage before is drawn anew
+            if left is not None:  # all were tried: the stage before is drawn anew
+                stages -= 1
         return self._of(donor, stages)
 
     def _of(self, donor: FrozenTrial, stages: int) -> dict[str, Any]:

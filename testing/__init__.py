@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .fake_model import ScriptedModel
     from .ollama_server import OllamaServer
     from .optimizer_contract import OptimizerContract
+    from .small_tasks import adding_tasks
     from .token_model import TokenModel
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "OptimizerContract",
     "ScriptedModel",
     "TokenModel",
+    "adding_tasks",
     "paper_process",
     "simulated_model",
 ]
@@ -33,6 +35,7 @@ _HOMES = {
     "OptimizerContract": "optimizer_contract",
     "ScriptedModel": "fake_model",
     "TokenModel": "token_model",
+    "adding_tasks": "small_tasks",
     "paper_process": "error_process",
     "simulated_model": "error_process",
 }

@@ -18,18 +18,9 @@ from greenloop.evals.report import build_report, write
 from greenloop.optimizers.neat.random_topology import RandomTopology
 from greenloop.optimizers.neat.search import NeatSearch
 from greenloop.runtime.budget import Budget
-from greenloop.testing import ScriptedModel
+from greenloop.testing import ScriptedModel, adding_tasks
 
-TASKS = [
-    gl.Task(
-        task_id=f"t{i:02d}",
-        prompt=f"Write f(x) that adds {i} to x.",
-        entry_point="f",
-        visible_tests=[f"assert f(0) == {i}"],
-        hidden_tests=[f"assert f(1) == {i + 1}"],
-    )
-    for i in range(12)
-]
+TASKS = adding_tasks(12)
 BUDGET = Budget(calls=60)
 
 

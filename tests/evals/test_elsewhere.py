@@ -14,18 +14,9 @@ import greenloop as gl
 import pytest
 from greenloop.errors import BudgetExhausted, InfrastructureError, ModelUnavailable, ProgramError, UsageError
 from greenloop.runtime.budget import Meter
-from greenloop.testing import ScriptedModel
+from greenloop.testing import ScriptedModel, adding_tasks
 
-TASKS = [
-    gl.Task(
-        task_id=f"t{i}",
-        prompt=f"Write f(x) that adds {i} to x.",
-        entry_point="f",
-        visible_tests=[f"assert f(0) == {i}"],
-        hidden_tests=[f"assert f(1) == {i + 1}"],
-    )
-    for i in range(8)
-]
+TASKS = adding_tasks(8)
 
 
 def model(**settings: Any) -> ScriptedModel:

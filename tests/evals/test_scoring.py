@@ -10,18 +10,9 @@ import pytest
 from greenloop.errors import ModelUnavailable, ProgramError, TaskError
 from greenloop.modules.blueprint import program_digest
 from greenloop.modules.paper import paper_single
-from greenloop.testing import ScriptedModel
+from greenloop.testing import ScriptedModel, adding_tasks
 
-TASKS = [
-    gl.Task(
-        task_id=f"t{i}",
-        prompt=f"Write f(x) that adds {i} to x.",
-        entry_point="f",
-        visible_tests=["assert f(0) == " + str(i)],
-        hidden_tests=[f"assert f(1) == {i + 1}"],
-    )
-    for i in range(6)
-]
+TASKS = adding_tasks(6)
 
 
 def by_content(messages: list[dict]) -> str:

@@ -22,20 +22,11 @@ from greenloop.optimizers.neat.search import NeatSearch
 from greenloop.runtime.budget import Usage
 from greenloop.runtime.replay_meter import ReplayMeter
 from greenloop.runtime.run import CallRecord
-from greenloop.testing import ScriptedModel
+from greenloop.testing import ScriptedModel, adding_tasks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-TASKS = [
-    gl.Task(
-        task_id=f"t{i}",
-        prompt=f"Write f(x) that adds {i} to x.",
-        entry_point="f",
-        visible_tests=[f"assert f(0) == {i}"],
-        hidden_tests=[f"assert f(1) == {i + 1}"],
-    )
-    for i in range(12)
-]
+TASKS = adding_tasks(12)
 
 
 def mending_helps(messages: list[dict]) -> str:

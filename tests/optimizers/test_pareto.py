@@ -8,18 +8,9 @@ import pytest
 from greenloop.errors import ProgramError, UsageError
 from greenloop.evals.search_record import Cost, Front, FrontPoint
 from greenloop.optimizers.objectives import dominates
-from greenloop.testing import ScriptedModel
+from greenloop.testing import ScriptedModel, adding_tasks
 
-TASKS = [
-    gl.Task(
-        task_id=f"t{i}",
-        prompt=f"Write f(x) that adds {i} to x.",
-        entry_point="f",
-        visible_tests=[f"assert f(0) == {i}"],
-        hidden_tests=[f"assert f(1) == {i + 1}"],
-    )
-    for i in range(12)
-]
+TASKS = adding_tasks(12)
 
 
 def number(messages: list[dict]) -> int:

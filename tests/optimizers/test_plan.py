@@ -8,18 +8,9 @@ import greenloop as gl
 import pytest
 from greenloop.errors import BudgetExhausted, UsageError
 from greenloop.runtime.budget import Budget, Meter, Usage
-from greenloop.testing import ScriptedModel
+from greenloop.testing import ScriptedModel, adding_tasks
 
-TASKS = [
-    gl.Task(
-        task_id=f"t{i}",
-        prompt=f"Write f(x) that adds {i} to x.",
-        entry_point="f",
-        visible_tests=[f"assert f(0) == {i}"],
-        hidden_tests=[f"assert f(1) == {i + 1}"],
-    )
-    for i in range(20)
-]
+TASKS = adding_tasks(20)
 
 
 def three_is_right(messages: list[dict], sampling: dict) -> str:

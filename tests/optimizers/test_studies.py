@@ -11,18 +11,9 @@ from greenloop.cli.main import main
 from greenloop.errors import UsageError
 from greenloop.optimizers.study_page import read_study, study_page, summary
 from greenloop.optimizers.trials import tried
-from greenloop.testing import ScriptedModel
+from greenloop.testing import ScriptedModel, adding_tasks
 
-TASKS = [
-    gl.Task(
-        task_id=f"t{i}",
-        prompt=f"Write f(x) that adds {i} to x.",
-        entry_point="f",
-        visible_tests=[f"assert f(0) == {i}"],
-        hidden_tests=[f"assert f(1) == {i + 1}"],
-    )
-    for i in range(12)
-]
+TASKS = adding_tasks(12)
 
 GOOD = "Write it step by step."
 

@@ -6,18 +6,9 @@ import dspy
 import greenloop as gl
 import pytest
 from greenloop.errors import BudgetExhausted, UsageError
-from greenloop.testing import ScriptedModel
+from greenloop.testing import ScriptedModel, adding_tasks
 
-TASKS = [
-    gl.Task(
-        task_id=f"t{i}",
-        prompt=f"Write f(x) that adds {i} to x.",
-        entry_point="f",
-        visible_tests=[f"assert f(0) == {i}"],
-        hidden_tests=[f"assert f(1) == {i + 1}"],
-    )
-    for i in range(12)
-]
+TASKS = adding_tasks(12)
 
 
 def hot_is_better(messages: list[dict], sampling: dict) -> str:

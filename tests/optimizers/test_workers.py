@@ -21,18 +21,9 @@ from greenloop.optimizers.study import open_study
 from greenloop.optimizers.turns import Turns
 from greenloop.runtime.budget import Usage
 from greenloop.runtime.store import open_store
-from greenloop.testing import ScriptedModel
+from greenloop.testing import ScriptedModel, adding_tasks
 
-TASKS = [
-    gl.Task(
-        task_id=f"t{i}",
-        prompt=f"Write f(x) that adds {i} to x.",
-        entry_point="f",
-        visible_tests=[f"assert f(0) == {i}"],
-        hidden_tests=[f"assert f(1) == {i + 1}"],
-    )
-    for i in range(10)
-]
+TASKS = adding_tasks(10)
 
 
 def unsure(messages: list[dict[str, str]], seed: int, sampling: dict[str, Any]) -> str:

@@ -61,6 +61,9 @@ def test_humaneval_plus_compares_with_the_reference_on_every_input(tmp_path: Pat
     assert verdict(task, "def halve(x):\n    return x * 0.5000000001") == "passed"
     assert verdict(task, "def halve(x):\n    return x // 2 if x == 10**6 else round(x / 2)") == "failed"
     assert verdict(task, "def halve(x):\n    return x / 2 if x == 4 else str(x / 2)") == "failed"
+    assert verdict(task, "def halve(x):\n    return str(x / 2)") == "error", (
+        "the visible test subtracts from it"
+    )
     base, plus = check(task, "def halve(x):\n    return x / 2 if x in (1, 4) else 0", tests="hidden").tests
     assert (base.passed, plus.passed) == (True, False)
 
