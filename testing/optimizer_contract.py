@@ -30,6 +30,7 @@ from ..runtime.run import Session, use_session
 from ..runtime.store import open_store
 from ..runtime.task import Task
 from .fake_model import ScriptedModel
+from .small_tasks import adding_tasks
 
 _SECRET = "hidden-marker"
 _NUMBER = re.compile(r"Write f\(x\) that adds (\d+) to x")
@@ -187,16 +188,8 @@ class OptimizerContract:
 
 
 def _tasks(start: int, end: int) -> list[Task]:
-    return [
-        Task(
-            task_id=f"t{i}",
-            prompt=f"Write f(x) that adds {i} to x.",
-            entry_point="f",
-            visible_tests=[f"assert f(0) == {i}"],
-            hidden_tests=[f"assert f(1) == {i + 1}  # {_SECRET}"],
-        )
-        for i in range(start, end)
-    ]
+    tasks = adding_tasks(end)[start:]
+    return [task.copy(hidden_tests=[f"{task.hidden_tests[0]}  # {_SECRET}"]) for task in tasks]
 
 
 def _model(stop_at: int | None = None) -> ScriptedModel:
