@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -24,12 +25,16 @@ LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /
 
 
 def children(pid: int) -> list[int]:
-    """All descendants of a process."""
+    """The processes that this one started itself."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found += [int(child), *children(int(child))]
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            found += [int(child) for child in task.read_text().split()]
     return found
+
+
+def descendants(pid: int) -> list[int]:
+    return [found for child in children(pid) for found in (child, *descendants(child))]
 
 
 def gone(pids: list[int], within_s: float = 10) -> bool:
@@ -92,7 +97,7 @@ def test_nothing_is_left_after_close(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     sandbox = Sandbox(workers=2)
     sandbox.run(GOOD, TESTS)
     asyncio.run(sandbox.arun(GOOD, TESTS))
-    pids = [p for w in sandbox._pool._idle for p in [w.pid, *children(w.pid)]]
+    pids = [p for w in sandbox._pool._idle for p in [w.pid, *descendants(w.pid)]]
     assert len(pids) >= 3
     assert list(tmp_path.glob("greenloop-*"))
     sandbox.close()
@@ -177,7 +182,7 @@ def test_nothing_outlives_its_parent(end: str, killed: bool) -> None:
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
-    pids = children(process.pid)
+    pids = descendants(process.pid)
     if killed:
         assert len(pids) >= 3
         process.kill()
