@@ -15,9 +15,9 @@ from typing import Any
 
 import dspy
 
-from ..errors import GreenloopError, ProgramError, TaskError
+from ..errors import GreenloopError, ProgramError, TaskError, UsageError
 from ..modules.blueprint import program_digest
-from ..modules.paper import paper_task
+from ..modules.paper import paper_task, prompts_not_the_papers
 from ..modules.stage import trajectory_of
 from ..runtime.attempt import Trajectory
 from ..runtime.budget import Usage
@@ -169,8 +169,8 @@ def score(
         first_replicate: Number of the first replicate: other numbers are fresh draws.
         oracle: Let the hidden tests steer too, as the paper does; stamped on the figure.
         paper_faithful: Pose the tasks as the harness of *Feedback Over Form* does (no preamble, oracle steering; see
-            `modules.paper.paper_task`); stamped on the figure. The paper's prompts and limits are those of the
-            programs of `modules.paper`.
+            `modules.paper.paper_task`); stamped on the figure. The program has to be one of `modules.paper`, whose
+            prompts and limits are the paper's.
         metric: DSPy metric; `gl.solved` counts tasks whose tests all pass.
         limits: Bounds of the run that judges; those of `Execute` hold while a program steers itself.
         concurrency: Runs at once; the engine limits calls to what an endpoint serves, and more runs than that
@@ -188,6 +188,7 @@ def score(
 
     Raises:
         TaskError: There are no tasks, or one has no test.
+        UsageError: `paper_faithful` with a program that asks in other words than the paper's.
         InfrastructureError: A model's server or the sandbox failed for good; what was paid for is stored, and the
             same call goes on where it ended.
         ProgramError: The program raised.
@@ -196,6 +197,11 @@ def score(
     _validate(tasks, replicates)
     session = current_session()
     if paper_faithful:
+        if other := prompts_not_the_papers(program):
+            raise UsageError(
+                f"paper_faithful needs the paper's prompts, and {', '.join(other)} has others: take a program of"
+                " greenloop.modules.paper, such as paper_refine(model)"
+            )
         tasks = [paper_task(task) for task in tasks]
     steering: Steering = "oracle" if oracle or paper_faithful else "visible"
     digest = program_digest(program)

@@ -230,6 +230,18 @@ def paper_evolved(generator: Any, refiner: Any) -> GenerateCritiqueRefine:
     )
 
 
+def prompts_not_the_papers(program: dspy.Module) -> list[str]:
+    """Names of a program's predictors that ask in other words than the paper's stages do.
+
+    Example:
+        >>> prompts_not_the_papers(paper_single("embedded"))
+        []
+        >>> prompts_not_the_papers(Resample(generate=Generate(model="embedded")))
+        ['generate.predict']
+    """
+    return [name for name, own in program.named_predictors() if not isinstance(own, _PaperPredict)]
+
+
 def paper_task(task: Task) -> Task:
     """The task as the paper's harness poses it.
 

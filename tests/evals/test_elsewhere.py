@@ -77,6 +77,20 @@ def test_the_scores_are_those_of_threads_and_nothing_is_paid_twice(
     assert len(ledger) == 16
 
 
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork")
+def test_workers_forked_from_a_process_that_has_scored_do_the_same(tmp_path: Path) -> None:
+    with gl.session("sqlite://"):
+        here = gl.score(program(model()), TASKS)
+    with (
+        gl.session(f"sqlite:///{tmp_path}/s.db") as session,
+        ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool,
+    ):
+        gl.score(program(model()), TASKS[:2])
+        there = gl.score(program(model()), TASKS, executor=pool)
+        assert session.meter.paid.calls == here.usage().calls
+    assert there.by_task() == here.by_task()
+
+
 def test_the_budget_is_kept_together(executor: Executor, tmp_path: Path) -> None:
     meter = Meter(gl.Budget(calls=10))
     with gl.session(f"sqlite:///{tmp_path}/s.db", meter=meter), pytest.raises(BudgetExhausted):

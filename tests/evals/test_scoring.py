@@ -7,7 +7,7 @@ import threading
 import dspy
 import greenloop as gl
 import pytest
-from greenloop.errors import ModelUnavailable, ProgramError, TaskError
+from greenloop.errors import ModelUnavailable, ProgramError, TaskError, UsageError
 from greenloop.modules.blueprint import program_digest
 from greenloop.modules.paper import paper_single
 from greenloop.testing import ScriptedModel, adding_tasks
@@ -212,6 +212,11 @@ def test_paper_faithful_drops_the_preamble_steers_by_all_tests_and_is_stamped(tm
     assert faithful.figure().paper_faithful
     assert "the paper's set-up" in faithful.figure().line()
     assert sorted(rows) == [False, True]
+
+
+def test_paper_faithful_is_stamped_on_the_papers_programs_alone() -> None:
+    with gl.session(), pytest.raises(UsageError, match=r"generate\.predict.*others: take a program of"):
+        gl.score(program(ScriptedModel(by_content)), TASKS, paper_faithful=True)
 
 
 def test_progress_tells_the_rate_so_far_with_its_interval() -> None:
