@@ -111,6 +111,8 @@ class GenerateCritiqueRefine(Program):
         refine: Stage that mends it.
         execute: Stage that runs code; None for text alone.
         rounds: Most rounds of critique and refinement.
+        stop: "on_pass" ends with the first code that passes; "never" makes all rounds, as to study what mending breaks.
+            Text alone always makes all.
         keep: "best" or "last" where code is run; text alone has nothing to choose by and returns the last.
 
     Example:
@@ -126,6 +128,7 @@ class GenerateCritiqueRefine(Program):
         refine: Refine | None = None,
         execute: Execute | None = None,
         rounds: int | Setting = 1,
+        stop: Literal["on_pass", "never"] | Setting = "on_pass",
         keep: Literal["best", "last"] | Setting = "best",
     ) -> None:
         super().__init__()
@@ -134,7 +137,10 @@ class GenerateCritiqueRefine(Program):
         self.refine = refine or Refine()
         self.execute = execute
         self.rounds = setting(rounds)
+        self.stop = setting(stop)
         self.keep = setting(keep)
+        if self.stop.value not in ("on_pass", "never"):
+            raise ProgramError(f'stop must be "on_pass" or "never", not {self.stop.value!r}')
         if self.keep.value not in ("best", "last"):
             raise ProgramError(f'keep must be "best" or "last", not {self.keep.value!r}')
 
@@ -146,7 +152,7 @@ class GenerateCritiqueRefine(Program):
         result = self.execute(problem=problem, code=draft.code)
         attempts: list[Attempt] = [executed(draft, result.execution)]
         for _ in range(self.rounds.value):
-            if is_green(attempts[-1]):
+            if self.stop.value == "on_pass" and is_green(attempts[-1]):
                 break
             note = self.critique(
                 problem=problem, code=draft.code, execution=result.execution, feedback=result.feedback

@@ -215,8 +215,13 @@ def paper_refine(generator: Any, refiner: Any = None, *, stop: Any = "on_pass") 
     )
 
 
-def paper_evolved(generator: Any, refiner: Any) -> GenerateCritiqueRefine:
+def paper_evolved(generator: Any, refiner: Any, *, stop: Any = "on_pass") -> GenerateCritiqueRefine:
     """The best evolved pipeline: the refiner's model analyses before it refines; at most 7 calls.
+
+    Args:
+        generator: Model of the draft.
+        refiner: Model of the analysis and of the refinements.
+        stop: "on_pass", or "never" for its forced trajectories.
 
     Source: the author's result file of the champion (temperatures 0.35, 0.48, 0.15; three iterations).
     """
@@ -226,6 +231,7 @@ def paper_evolved(generator: Any, refiner: Any) -> GenerateCritiqueRefine:
         refine=PaperRefine(model=refiner, temperature=0.15),
         execute=PaperExecute(limits=LIMITS),
         rounds=MAX_ITERATIONS,
+        stop=stop,
         keep="last",
     )
 

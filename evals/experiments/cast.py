@@ -65,7 +65,7 @@ class Cast:
             return paper.paper_resample(generator)
         refiner = self.by_role[row.refiner].lm
         if row.kind == "evolved":
-            return paper.paper_evolved(generator, refiner)
+            return paper.paper_evolved(generator, refiner, stop=stop)
         return paper.paper_refine(generator, refiner, stop=stop)
 
 

@@ -77,6 +77,9 @@ def test_ours_stand_beside_theirs_and_what_was_not_run_is_empty(stub_tasks, proc
     early = cells(result, "humaneval: early", f"{MAIN} → execute")
     assert early["published: with stopping"] == "76 / 90 / 92 / 93"
     assert early["here: without"].count("/") == 3
+    evolved = cells(result, "humaneval: early", "best evolved")
+    assert evolved["here: without"].count("/") == 3
+    assert evolved["tasks here"] == 4
     assert " – " in result.markdown()
 
 

@@ -72,6 +72,14 @@ def test_a_draft_that_passes_is_not_criticised(task: gl.Task) -> None:
     assert len(model.calls) == 1
 
 
+def test_forced_it_criticises_what_passes_and_makes_every_round(task: gl.Task) -> None:
+    model = ScriptedModel([GOOD, NOTE, CRASH, NOTE, GOOD])
+    with gl.session():
+        result = program(model, execute=gl.Execute(), rounds=2, stop="never")(problem=task.problem)
+    assert [a.execution.outcome for a in result.trajectory.attempts] == ["passed", "error", "passed"]
+    assert len(model.calls) == 5
+
+
 def test_text_alone_makes_every_round(task: gl.Task) -> None:
     model = ScriptedModel([GOOD, "It is correct.", GOOD, "It is correct.", GOOD])
     with gl.session():
@@ -97,3 +105,5 @@ def test_every_setting_is_a_value_or_a_knob_and_survives_the_blueprint(task: gl.
 def test_nonsense_is_refused() -> None:
     with pytest.raises(ProgramError, match="keep must be"):
         gl.GenerateCritiqueRefine(keep="worst")
+    with pytest.raises(ProgramError, match="stop must be"):
+        gl.GenerateCritiqueRefine(stop="no_progress")
