@@ -1,4 +1,4 @@
-"""MLflow's DSPy autolog keeps working on our models; runs where mlflow (or mlflow-skinny) is installed."""
+"""MLflow's DSPy autolog keeps working on our models."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("mlflow", reason="mlflow is not installed (pip install mlflow-skinny; not a dependency)")
 
 TRACED = """
 import dspy, mlflow
