@@ -14,6 +14,8 @@ from .worker import RawRun, Worker
 
 RECYCLE = 500
 """Programs after which a worker is replaced by a fresh one."""
+CLOSING_S = 30.0
+"""How long a closing pool waits for those who still use a worker to be told that it was killed."""
 
 
 class Pool:
@@ -80,24 +82,29 @@ class Pool:
 
     def _give(self, worker: Worker, *, broken: bool) -> None:
         with self._condition:
-            self._busy.discard(worker)
-            if broken or self._closed:
-                self._count -= 1
-            else:
+            if not broken and not self._closed:
+                self._busy.discard(worker)
                 self._idle.append(worker)
-            self._condition.notify()
-        if broken or self._closed:
-            worker.close()
+                self._condition.notify()
+                return
+        worker.close()
+        with self._condition:
+            self._busy.discard(worker)
+            self._count -= 1
+            self._condition.notify_all()
 
     def close(self) -> None:
-        """End all workers, also those at work."""
+        """End all workers. Those at work are killed; whoever uses one closes it, since two must not at once."""
         with self._condition:
             self._closed = True
-            workers = [*self._idle, *self._busy]
-            self._idle.clear()
+            idle, self._idle = self._idle, []
+            for worker in self._busy:
+                worker.stop()
             self._condition.notify_all()
-        for worker in workers:
+        for worker in idle:
             worker.close()
+        with self._condition:
+            self._condition.wait_for(lambda: not self._busy, CLOSING_S)
 
     def after_fork(self) -> None:
         """In a forked child: the workers are the parent's."""

@@ -273,6 +273,11 @@ class Worker:
             self._process.returncode = 0
             self._process = None
 
+    def stop(self) -> None:
+        """Kill both servers, whoever waits for them; to be closed all the same."""
+        if (process := self._process) is not None:
+            process.kill()
+
     def close(self) -> None:
         """End both servers and remove their folder; a second time does nothing."""
         self._drop()
