@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from .ports import Port
+
 Piece = str | float | None
 """A piece of an answer: text to send, seconds to pause, or None: the connection breaks here."""
 
@@ -68,8 +70,8 @@ class ChatServer:
         self._loading = threading.Lock()
         self._loaded = ""
         self._server: BreakableServer | None = None
-        self._port = port or free_port()
-        self.url = f"http://127.0.0.1:{self._port}"
+        self._port = Port(port or 0)
+        self.url = f"http://127.0.0.1:{self._port.number}"
 
     def __enter__(self) -> ChatServer:
         self.start()
@@ -84,7 +86,7 @@ class ChatServer:
 
     def start(self) -> None:
         """Answer requests from now on."""
-        self._server = BreakableServer(("127.0.0.1", self._port), _handler(self))
+        self._server = BreakableServer(("127.0.0.1", self._port.number), _handler(self))
         self._loaded = ""
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -150,13 +152,6 @@ class BreakableServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no error of the server's."""
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _handler(owner: ChatServer) -> type[BaseHTTPRequestHandler]:

@@ -15,6 +15,8 @@ from ..runtime.execution import Candidate, Limits
 
 TESTS = ("assert solve(2) == 4", "assert solve(3) == 9")
 SHORT = Limits(wall_s=1, cpu_s=5, memory_mb=256)
+AMPLE = Limits(wall_s=10, cpu_s=10, memory_mb=256)
+"""For what ends by itself, on a slow machine too: it must not be taken for a timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,10 @@ def _attack(
     outcomes: str,
     tests: tuple[str, ...] = TESTS,
     preamble: str = "",
-    limits: Limits = SHORT,
+    limits: Limits | None = None,
 ) -> Hostile:
-    return Hostile(name, code, frozenset(outcomes.split()), tests, preamble, limits)
+    right = frozenset(outcomes.split())
+    return Hostile(name, code, right, tests, preamble, limits or (SHORT if "timeout" in right else AMPLE))
 
 
 WRONG = "\ndef solve(x):\n    return -1\n"

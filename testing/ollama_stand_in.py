@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import socket
 import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -22,6 +21,7 @@ from ..runtime.backends.embedded import EmbeddedBackend
 from ..runtime.gguf_file import GgufFile
 from ..runtime.model_spec import parse_model
 from .chat_server import BreakableServer
+from .ports import Port
 
 
 class OllamaStandIn:
@@ -32,10 +32,8 @@ class OllamaStandIn:
     """
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = int(probe.getsockname()[1])
-        self.url = f"http://127.0.0.1:{self._port}"
+        self._port = Port()
+        self.url = f"http://127.0.0.1:{self._port.number}"
         self.models: dict[str, dict[str, Any]] = {}
         self.loaded: dict[str, int] = {}
         self.offered: dict[str, str] = {}
@@ -45,7 +43,7 @@ class OllamaStandIn:
 
     def start(self) -> None:
         """Answer requests from now on."""
-        self._server = BreakableServer(("127.0.0.1", self._port), _handler(self))
+        self._server = BreakableServer(("127.0.0.1", self._port.number), _handler(self))
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def kill(self) -> None:

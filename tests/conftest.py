@@ -1,4 +1,4 @@
-"""What all tests share: data sets where they are at hand, and no store of the user's."""
+"""What all tests share: data sets where they are at hand, no store of the user's, examples that never differ."""
 
 from __future__ import annotations
 
@@ -6,8 +6,19 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
+
+# Every machine tries the same examples, however slow it is; `--hypothesis-profile wide` looks for new ones.
+_ANY_SPEED = [HealthCheck.too_slow]
+settings.register_profile(
+    "same", derandomize=True, deadline=None, print_blob=True, suppress_health_check=_ANY_SPEED
+)
+settings.register_profile(
+    "wide", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=_ANY_SPEED
+)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

@@ -15,20 +15,21 @@ from typing import Any
 import httpx
 import pytest
 from greenloop.testing import ChatServer
-from greenloop.testing.chat_server import free_port
+from greenloop.testing.ports import Port
 
 SERVER = """
-import hashlib, json, sys, time
+import hashlib, json, pathlib, sys, time
 from greenloop.testing import ChatServer
 
-port, log = int(sys.argv[1]), sys.argv[2]
+port, log, most = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
 def script(body):
+    while len(pathlib.Path(log).read_text().split()) >= most:
+        yield 0.02
     asked = json.dumps([body["messages"], body.get("seed"), body.get("temperature")], sort_keys=True)
     digest = hashlib.sha256(asked.encode()).hexdigest()
     number = body["messages"][1]["content"].split("task_")[1].split("(")[0]
     right = int(digest[0], 16) < 8
-    yield 0.15
     with open(log, "a") as file:
         file.write(digest + "\\n")
     yield f"```python\\ndef task_{number}(x):\\n    return x + {number if right else 'x'}  # {digest[:8]}\\n```"
@@ -42,7 +43,8 @@ class Server:
     """The content-answering server as a process of its own; `answered` are digests of what it answered."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = free_port()
+        self._port = Port()
+        self.port = self._port.number
         self.log = folder / "answered"
         self.log.touch()
         self._script = folder / "server.py"
@@ -57,8 +59,10 @@ class Server:
     def answered(self) -> list[str]:
         return self.log.read_text().split()
 
-    def start(self) -> None:
-        self._process = subprocess.Popen([sys.executable, str(self._script), str(self.port), str(self.log)])
+    def start(self, most: int = 10**9) -> None:
+        """Answer; after `most` answers keep whoever asks waiting."""
+        command = [sys.executable, str(self._script), str(self.port), str(self.log), str(most)]
+        self._process = subprocess.Popen(command)
         until(lambda: answers(f"http://127.0.0.1:{self.port}/v1/models"))
 
     def kill(self) -> None:
@@ -128,8 +132,10 @@ def test_killed_restarted_and_run_again_the_figures_are_those_of_an_undisturbed_
         calls = len(server.answered)
         assert undisturbed["paid_calls"] == calls > 20
         assert 0 < undisturbed["solved"] < 20 or undisturbed["model_calls"] > 20
+        server.kill()
         server.log.write_text("")
 
+        server.start(most=10)
         running = start_eval(tasks, impatient, tmp_path / "killed.db")
         until(lambda: len(server.answered) >= 10)
         server.kill()
@@ -162,11 +168,10 @@ def test_a_server_that_comes_back_in_time_is_used_again_and_nobody_has_to_rerun(
     server = Server(tmp_path)
     patient = f"{server.name}?retry_s=60"
     try:
-        server.start()
+        server.start(most=10)
         running = start_eval(tasks, patient, tmp_path / "s.db")
         until(lambda: len(server.answered) >= 10)
         server.kill()
-        time.sleep(1.0)
         server.start()
         figure, _ = figure_of(running)
         server.log.write_text("")

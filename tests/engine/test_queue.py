@@ -35,7 +35,7 @@ def in_order(queue: EndpointQueue, models: list[str], exclusive: bool) -> list[s
             while len(queue) < len(threads):
                 time.sleep(0.001)
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     return order
 
 
@@ -82,8 +82,8 @@ def test_nobody_waits_for_ever() -> None:
         late.start()
         while len(queue) < 2:
             time.sleep(0.001)
-    assert done.wait(5)
-    late.join(5)
+    assert done.wait(60)
+    late.join(60)
     assert order == ["b", "a"]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from typing import Any
 
 import pytest
 from greenloop.errors import UsageError
@@ -13,16 +16,31 @@ from greenloop.runtime.run import session
 from greenloop.testing import ChatServer
 
 
-def test_calls_are_spread_over_the_hosts() -> None:
-    pieces = [0.05, "x"]
-    with ChatServer(lambda body: pieces) as one, ChatServer(lambda body: pieces) as two, session():
+def test_a_call_goes_to_the_host_that_is_less_busy() -> None:
+    """Calls begin one after the other, and none is answered before all have come."""
+    came: list[str] = []
+    changed = threading.Condition()
+
+    def host(name: str) -> Callable[[dict[str, Any]], Iterator[Any]]:
+        def answer(body: dict[str, Any]) -> Iterator[Any]:
+            with changed:
+                came.append(name)
+                changed.notify_all()
+                changed.wait_for(lambda: len(came) == 6, 60)
+            yield "x"
+
+        return answer
+
+    with ChatServer(host("one")) as one, ChatServer(host("two")) as two, session():
         model = language_model(one.name(), hosts=(one.url, two.url))
-        with ThreadPoolExecutor(8) as pool:
-            futures = [pool.submit(copy_context().run, model, f"q{n}") for n in range(24)]
+        with ThreadPoolExecutor(6) as pool:
+            futures: list[Future[Any]] = []
+            for n in range(6):
+                futures.append(pool.submit(copy_context().run, model, f"q{n}"))
+                with changed:
+                    assert changed.wait_for(lambda n=n: len(came) > n, 60)
             assert all(f.result() == ["x"] for f in futures)
-        shares = len(one.requests), len(two.requests)
-    assert sum(shares) == 24
-    assert min(shares) >= 4
+    assert sorted(came) == ["one"] * 3 + ["two"] * 3
 
 
 def test_a_host_that_is_away_is_left_out() -> None:
