@@ -20,6 +20,11 @@ The message of each is one line that says what was wrong and what to do.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .runtime.budget import Usage
+
 __all__ = [
     "BudgetExhausted",
     "ExportError",
@@ -37,7 +42,13 @@ __all__ = [
 
 
 class GreenloopError(Exception):
-    """The root of the tree: catch it to catch everything Greenloop raises on purpose."""
+    """The root of the tree: catch it to catch everything Greenloop raises on purpose.
+
+    Attributes:
+        cost: What a model call had cost by the time that it was ended early; None where nothing was paid for.
+    """
+
+    cost: Usage | None = None
 
 
 class InfrastructureError(GreenloopError):

@@ -182,13 +182,13 @@ def score_and_show(
             concurrency=concurrency,
             on_progress=tell,
         )
-        paid = session.meter.paid
+        paid, lost = session.meter.paid, session.meter.lost
     figure = scores.figure()
     if as_json:
         spent = [row.to_json() for row in added(row for item in scores.items for row in item.spent)]
-        told = {"paid": paid.to_json(), "spent": spent, "model_swaps": swaps()}
+        told = {"paid": {**paid.to_json(), "lost_tokens": lost.tokens}, "spent": spent, "model_swaps": swaps()}
         print_json({**figure.model_dump(mode="json"), **told})
     else:
         out.print(figure_table({title: figure}))
-        out.print(escape(figure_notes(figure, paid)), soft_wrap=True)
+        out.print(escape(figure_notes(figure, paid, lost)), soft_wrap=True)
     return scores

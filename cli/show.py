@@ -71,7 +71,7 @@ def figure_table(rows: dict[str, Figure], title: str = "") -> Table:
     return table
 
 
-def figure_notes(figure: Figure, paid: Usage) -> str:
+def figure_notes(figure: Figure, paid: Usage, lost: Usage | None = None) -> str:
     """What a figure is to be read with: steering, tier, models, what was not verified, what was paid now."""
     models = ", ".join(f"{name} ({digest[:12] or 'no digest'})" for name, digest in figure.models.items())
     false_green = figure.false_green
@@ -81,7 +81,8 @@ def figure_notes(figure: Figure, paid: Usage) -> str:
         f"steering: {figure.steering}{PAPER if figure.paper_faithful else ''}; sandbox: {figure.tier};"
         f" models: {models or 'none'}",
         f"no visible test: {figure.unverified}; answers cut at max_tokens: {figure.truncated}",
-        f"calls, tokens and seconds as if run alone; paid now: {paid.calls} model calls, {paid.tokens:,} tokens",
+        f"calls, tokens and seconds as if run alone; paid now: {paid.calls} model calls, {paid.tokens:,} tokens"
+        + (f", {lost.tokens:,} of them in calls that ended without an answer" if lost and lost.tokens else ""),
     ]
     if figure.simulated:
         notes.append("SIMULATED: a scripted model had a part in this; it says nothing about a real one")

@@ -130,12 +130,19 @@ def _others(value: Any) -> list[Any]:
 def _statement(text: str) -> ast.stmt | None:
     """The statement that a line begins with: the longest part of it that compiles."""
     text = text[:_MOST_CHARS].strip().rstrip("`").strip()
-    ends = [len(text), *(i for i in range(len(text) - 1, 0, -1) if text[i] in "`#,.;")]
+    ends = [len(text), *(i for i in range(len(text) - 1, 0, -1) if _may_end(text, i))]
     for end in ends:
         tree = parse(text[:end])
         if tree is not None and len(tree.body) == 1:
             return tree.body[0]
     return None
+
+
+def _may_end(text: str, position: int) -> bool:
+    """Whether a statement may end ahead of this character; a point inside a number is none of its ends."""
+    return text[position] in "`#,;" or (
+        text[position] == "." and not text[position + 1 : position + 2].isdigit()
+    )
 
 
 def _call(node: ast.expr, entry_point: str) -> str | None:

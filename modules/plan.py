@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import dspy
+from pydantic import BaseModel, Field
 
 from ..runtime.problem import Problem
+from ..runtime.structured import Form, read_answer
 from .generate import Generate
 from .knobs import Setting, setting
 from .stage import ModelStage, run_of
@@ -17,6 +19,21 @@ class PlanProgram(dspy.Signature):
 
     problem: str = dspy.InputField()
     plan: str = dspy.OutputField()
+
+
+class PlanSteps(BaseModel):
+    """A plan as data; the limits are the server's to keep, a longer plan is read all the same."""
+
+    steps: list[str] = Field(min_length=1, json_schema_extra={"maxItems": 5})
+    missed: list[str] = Field(default=[], json_schema_extra={"maxItems": 3})
+
+    def text(self) -> str:
+        """The plan as the next stage is shown it."""
+        lines = [f"{number}. {step.strip()}" for number, step in enumerate(self.steps, 1)]
+        return "\n".join([*lines, *(f"Easily missed: {case.strip()}" for case in self.missed)])
+
+
+PLAN_FORM = Form(PlanSteps, 'Answer as JSON: {"steps": ["first step", "second step"], "missed": ["a case"]}')
 
 
 class WriteByPlan(dspy.Signature):
@@ -35,6 +52,8 @@ class Plan(ModelStage):
         temperature: Sampling temperature.
         top_p: Nucleus sampling; None leaves it to the server.
         max_tokens: Most tokens of the plan.
+        structured: Ask for the steps as data, by a JSON schema where the server knows schemas; read leniently in any
+            case. The draft is shown the same numbered lines either way.
         name: The stage's place in the program, which goes into seeds.
 
     Example:
@@ -51,6 +70,7 @@ class Plan(ModelStage):
         temperature: Any = 0.2,
         top_p: Any = None,
         max_tokens: Any = 200,
+        structured: bool | Setting = False,
         name: str | None = None,
     ) -> None:
         super().__init__(
@@ -62,6 +82,7 @@ class Plan(ModelStage):
             name=name,
         )
         del self.add_imports  # the class's own holds: a plan has no imports, so that is no setting here
+        self.structured = setting(structured)
 
     def forward(self, problem: Problem, iteration: int | None = None) -> dspy.Prediction:
         """Plan.
@@ -71,10 +92,14 @@ class Plan(ModelStage):
             iteration: Number of the call at this place.
 
         Returns:
-            `plan`, and `usage` of the call.
+            `plan`, and `usage` of the call. An answer that was to be data and cannot be read as such is the plan as it
+            stands: it is shown to a model, which reads anything.
         """
-        prediction, attempt = self.ask(problem, iteration=iteration, problem=problem.render())
-        return dspy.Prediction(plan=str(prediction.plan or ""), usage=attempt.usage)
+        form = PLAN_FORM if self.structured.value else None
+        prediction, attempt = self.ask(problem, iteration=iteration, form=form, problem=problem.render())
+        text = str(prediction.plan or "")
+        steps = read_answer(text, PlanSteps) if form else None
+        return dspy.Prediction(plan=steps.text() if steps else text, usage=attempt.usage)
 
 
 class GenerateByPlan(Generate):

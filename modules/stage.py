@@ -17,6 +17,7 @@ from ..runtime.engine import unwrap
 from ..runtime.language_model import LanguageModel, language_model
 from ..runtime.problem import Problem
 from ..runtime.run import Run, collect_calls, current_run, current_session, use_run, use_stage
+from ..runtime.structured import Form, schema_format
 from .adapter import CodeAdapter
 from .knobs import Setting, setting
 
@@ -71,13 +72,14 @@ class ModelStage(dspy.Module):
         self.predict = dspy.Predict(signature)
 
     def ask(
-        self, problem: Problem, /, *, iteration: int | None = None, **inputs: str
+        self, problem: Problem, /, *, iteration: int | None = None, form: Form | None = None, **inputs: str
     ) -> tuple[dspy.Prediction, Attempt]:
         """One model call.
 
         Args:
             problem: The problem that the call is about.
             iteration: Number of the call at this place; the next one where none is given.
+            form: What the answer should be as data: its words end the prompt, its schema goes to the server.
             **inputs: The signature's inputs.
 
         Returns:
@@ -102,9 +104,13 @@ class ModelStage(dspy.Module):
             entry_point=problem.entry_point, stub=stub_of(problem), add_imports=self.add_imports.value
         )
         words = self.instructions.value if "instructions" in vars(self) else None
+        signature = cast("Any", self.predict).signature
         variant: dict[str, Any] = {}
+        if form is not None:
+            config["response_format"] = schema_format(form.model)
+            words = f"{signature.instructions if words is None else words} {form.words}"
         if words is not None:
-            variant["signature"] = cast("Any", self.predict).signature.with_instructions(str(words))
+            variant["signature"] = signature.with_instructions(str(words))
         with (
             use_run(run),
             use_stage(self.name),

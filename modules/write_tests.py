@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import dspy
+from pydantic import BaseModel, Field
 
 from ..errors import ProgramError
 from ..runtime.budget import Usage
 from ..runtime.problem import Problem
+from ..runtime.structured import Form, read_answer
 from .call_text import CallTest, call_tests
 from .knobs import Setting, setting
 from .stage import ModelStage
@@ -21,6 +23,21 @@ class WriteSixTests(dspy.Signature):
 
     problem: str = dspy.InputField()
     tests: str = dspy.OutputField()
+
+
+class TestList(BaseModel):
+    """Tests as data; how many there may be is the server's to keep, a longer list is read all the same."""
+
+    __test__ = False
+
+    tests: list[str] = Field(json_schema_extra={"minItems": 1, "maxItems": 6})
+
+
+TESTS_FORM = Form(
+    TestList,
+    "Answer as JSON, with single quotes inside the tests: "
+    '{"tests": ["assert NAME(arguments) == result", "assert NAME(others) == result"]}',
+)
 
 
 class WriteTests(ModelStage):
@@ -39,6 +56,8 @@ class WriteTests(ModelStage):
         drafts: Drafts, one model call each.
         agreement: How many of them must say the same.
         enough: With so many visible tests none are written, and no call is made.
+        structured: Ask for the tests as data, by a JSON schema where the server knows schemas. Whatever comes is read
+            leniently, so the setting changes what is asked, never what passes.
         name: The stage's place in the program, which goes into seeds.
 
     Example:
@@ -61,6 +80,7 @@ class WriteTests(ModelStage):
         drafts: int | Setting = 3,
         agreement: int | Setting = 2,
         enough: int | Setting = 3,
+        structured: bool | Setting = False,
         name: str | None = None,
     ) -> None:
         super().__init__(
@@ -75,6 +95,7 @@ class WriteTests(ModelStage):
         self.drafts = setting(drafts)
         self.agreement = setting(agreement)
         self.enough = setting(enough)
+        self.structured = setting(structured)
         if self.agreement.value < 1 or self.drafts.value < 1:
             raise ProgramError("WriteTests needs at least one draft and an agreement of at least 1")
 
@@ -90,16 +111,29 @@ class WriteTests(ModelStage):
         """
         if not problem.entry_point or len(problem.visible_tests) >= self.enough.value:
             return dspy.Prediction(tests=(), written=0, usage=Usage())
+        form = TESTS_FORM if self.structured.value else None
         drafts: list[list[CallTest]] = []
         usage = Usage()
         for _ in range(self.drafts.value):
-            prediction, attempt = self.ask(problem, problem=problem.render())
-            drafts.append(call_tests(str(prediction.tests or ""), problem.entry_point))
+            prediction, attempt = self.ask(problem, form=form, problem=problem.render())
+            drafts.append(read_tests(str(prediction.tests or ""), problem.entry_point))
             usage += attempt.usage
         shown = {t.call for t in call_tests("\n".join(problem.visible_tests), problem.entry_point)}
         agreed = [t for t in agreed_tests(drafts, self.agreement.value) if t.call not in shown]
         written = len({test for draft in drafts for test in draft})
         return dspy.Prediction(tests=tuple(t.source for t in agreed), written=written, usage=usage)
+
+
+def read_tests(text: str, entry_point: str) -> list[CallTest]:
+    """The tests in an answer, which may be a list as data or lines of Python.
+
+    Example:
+        >>> [t.source for t in read_tests('{"tests": ["assert f(1) == 2.5", "assert f(', "f")]
+        ['assert f(1) == 2.5']
+    """
+    told = read_answer(text, TestList)  # first: what ends a line of JSON is no end of a test
+    found = call_tests("\n".join(told.tests), entry_point) if told else []
+    return found or call_tests(text, entry_point)
 
 
 def agreed_tests(drafts: list[list[CallTest]], agreement: int) -> list[CallTest]:

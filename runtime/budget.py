@@ -112,6 +112,7 @@ class Meter:
         self._lock = threading.Condition()
         self._paid = paid or Usage()
         self._as_if = Usage()
+        self._lost = Usage()
         self._reserved_tokens = 0
         self._reserved_calls = 0
         self._started = time.monotonic()
@@ -125,6 +126,12 @@ class Meter:
     def as_if(self) -> Usage:
         """What the same calls cost at their first making."""
         return self._as_if
+
+    @property
+    def lost(self) -> Usage:
+        """The part of `paid` that went into calls which ended without an answer: timeouts, stalls, broken connections.
+        Such a call is made again, or ends the run: it counts as no call of its own."""
+        return self._lost
 
     @property
     def wall_s(self) -> float:
@@ -147,22 +154,51 @@ class Meter:
             self._paid += paid
             self._as_if += as_if
 
+    def lose(self, usage: Usage) -> None:
+        """Book what a call cost that ended without an answer."""
+        with self._lock:
+            self._paid += usage
+            self._lost += usage
+
+    def check_room(self, tokens: int) -> None:
+        """Look whether a call with a reservation of so many tokens may be tried again.
+
+        Raises:
+            BudgetExhausted: It may not. Nobody waits here for others to settle: the caller holds a slot they may need.
+        """
+        with self._lock:
+            self._reserved_tokens -= tokens
+            self._reserved_calls -= 1
+            try:
+                fits = self._fits(tokens)
+            finally:
+                self._reserved_tokens += tokens
+                self._reserved_calls += 1
+        if not fits:
+            raise BudgetExhausted(
+                "a call ended without an answer, and the budget has no room for its next try beside the calls in flight"
+            )
+
     @contextmanager
-    def reserve(self, tokens: int) -> Generator[_Settle, None, None]:
+    def reserve(self, tokens: int) -> Generator[Settle, None, None]:
         """Reserve a call's largest cost, and book what it did cost when `settle(usage)` is called inside.
 
         Args:
             tokens: Most tokens that the call can cost (prompt and `max_tokens`).
 
+        Yields:
+            Takes the call's cost, and by `settle.lost(usage)` what a try cost that ended without an answer: that is
+            booked at once, as paid and not as-if, since a program alone would not have had the outage.
+
         Raises:
-            BudgetExhausted: The call would not fit.
+            BudgetExhausted: The call would not fit; inside, that `settle.again()` finds no room for another try.
         """
         with self._lock:
             while not self._fits(tokens):
                 self._lock.wait()
             self._reserved_tokens += tokens
             self._reserved_calls += 1
-        settle = _Settle()
+        settle = Settle(self, tokens)
         try:
             yield settle
         finally:
@@ -220,11 +256,33 @@ class Meter:
         return not over and not (b.calls is not None and paid.calls + self._reserved_calls + 1 > b.calls)
 
 
-class _Settle:
+class Settle:
     """Takes the real cost of a reserved call."""
 
-    def __init__(self) -> None:
+    def __init__(self, meter: Meter, reserved: int) -> None:
         self.usage = Usage()
+        self._meter = meter
+        self._reserved = reserved
+        self._lost = Usage()
 
     def __call__(self, usage: Usage) -> None:
         self.usage += usage
+
+    @property
+    def lost_usage(self) -> Usage:
+        """What was lost so far."""
+        return self._lost
+
+    def lost(self, usage: Usage) -> None:
+        """Book a try that ended without an answer."""
+        self._lost += usage
+        self._meter.lose(usage)
+
+    def again(self) -> None:
+        """Look whether there is room for one more try after those that were lost.
+
+        Raises:
+            BudgetExhausted: There is not.
+        """
+        if self._lost != Usage():
+            self._meter.check_room(self._reserved)

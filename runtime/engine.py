@@ -11,24 +11,23 @@ import asyncio
 import contextvars
 import hashlib
 import json
-import math
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
-from dspy.lm15 import Message, Request, Response, TextPart, ThinkingPart
-from dspy.lm15 import Usage as WireUsage
+from dspy.lm15 import Request, Response
 
-from ..errors import GreenloopError, ProgramError
+from ..errors import GreenloopError
 from .backends.base import Answer, Backend, Call
+from .budget import Settle
 from .endpoint_queue import EndpointQueue, queue_of
 from .model_spec import ModelSpec
-from .run import CallRecord, Run, Session, current_run, current_session, current_stage
+from .request_form import messages_of, most_tokens, response_format, response_of, think
+from .run import CallRecord, Run, Session, check_not_stopped, current_run, current_session, current_stage
 
 rollout: ContextVar[int | None] = ContextVar("greenloop_rollout", default=None)
 """DSPy's `rollout_id` of the call under way: DSPy strips it before an engine sees the request."""
-
-_TEMPLATE_TOKENS = 16
 
 _threads = ThreadPoolExecutor(max_workers=64, thread_name_prefix="greenloop-async")
 
@@ -124,6 +123,7 @@ class Engine:
             thinking=answer.thinking,
             cached_tokens_in=answer.cached_tokens_in,
             load_s=answer.load_s,
+            lost_tokens=answer.lost_tokens,
             swapped=any(turns),
             stage=current_stage(),
         )
@@ -131,7 +131,7 @@ class Engine:
             run.record(record)
         for listener in session.on_call:
             listener(record)
-        return _response(request, answer, key)
+        return response_of(request, answer, key)
 
     @property
     def _queue(self) -> EndpointQueue:
@@ -141,6 +141,7 @@ class Engine:
 
     def _made(self, call: Call, digest: str, session: Session, turns: list[bool]) -> dict[str, Any]:
         """Ask the model; the answer as it is stored, with what was asked (for `store export`)."""
+        check_not_stopped()
         answer = self._ask(call, session, turns)
         asked = {
             "model": self.backend.spec.name,
@@ -153,7 +154,7 @@ class Engine:
 
     def _ask(self, call: Call, session: Session, turns: list[bool]) -> Answer:
         spec, queue = self.backend.spec, self._queue
-        most = _most_tokens(call)
+        most = most_tokens(call)
         loaded_as = str(getattr(self.backend, "loaded_as", spec.model))
         loading = str(getattr(self.backend, "loading", ""))
         with (  # in this order, as `token_calls` has it: who waits for the budget holds no slot that others need
@@ -161,17 +162,27 @@ class Engine:
             queue.turn(loaded_as, spec.options.exclusive, spec.options.deterministic, loading) as swaps,
         ):
             turns.append(swaps)
-            answer = queue.patience.call(lambda: self.backend.ask(call), spec.options.retry_s)
+            answer = queue.patience.call(lambda: self._try(call, settle), spec.options.retry_s)
             settle(answer.usage)
             queue.learn(answer.tokens_out)
             for one, other in getattr(self.backend, "seen_apart", ()):
                 queue.keep_apart(one, other)
-        return answer
+        return replace(answer, lost_tokens=settle.lost_usage.tokens)
+
+    def _try(self, call: Call, settle: Settle) -> Answer:
+        """One try; what it cost is booked where it ends without an answer, too."""
+        settle.again()
+        try:
+            return self.backend.ask(call)
+        except GreenloopError as error:
+            if error.cost is not None:
+                settle.lost(error.cost)
+            raise
 
     def _call(self, request: Request, session: Session, run: Run | None) -> Call:
         config = request.config
         options = self.backend.spec.options
-        messages = tuple(_messages(request))
+        messages = tuple(messages_of(request))
         sampling: dict[str, Any] = {"temperature": options.temperature, "max_tokens": options.max_tokens}
         sampling |= options.shaping()
         asked = {
@@ -182,7 +193,7 @@ class Engine:
             "stop": list(config.stop) or None,
             "presence_penalty": config.presence_penalty,
             "frequency_penalty": config.frequency_penalty,
-            "think": _think(config.reasoning.effort) if config.reasoning is not None else None,
+            "think": think(config.reasoning.effort) if config.reasoning is not None else None,
         }
         sampling |= {name: value for name, value in asked.items() if value is not None}
         sampling |= dict(config.extensions or {})
@@ -192,7 +203,7 @@ class Engine:
             place = "lm:" + hashlib.sha256(json.dumps(messages).encode()).hexdigest()[:16]
             run = run or Run(session, task_key="")
             seed = run.seed(place, run.next_iteration(place), rollout_id)
-        return Call(messages, sampling, seed, rollout_id, _format(config.response_format))
+        return Call(messages, sampling, seed, rollout_id, response_format(config.response_format))
 
 
 class AsyncEngine:
@@ -247,62 +258,3 @@ def unwrap(error: BaseException) -> BaseException:
         visited.add(id(seen))
         seen = seen.__cause__ or seen.__context__
     return error
-
-
-def _most_tokens(call: Call) -> int:
-    """Most tokens that a call can cost: a bound for the prompt (tokenizers take 2.5 to 4.5 characters of English or
-    code for a token, and rarely more than 2 tokens for another character), the chat template, the whole answer."""
-    text = "".join(m["content"] for m in call.messages)
-    plain = sum(character.isascii() for character in text)
-    template = _TEMPLATE_TOKENS * (1 + len(call.messages))
-    return math.ceil(plain / 2) + 2 * (len(text) - plain) + template + call.max_tokens
-
-
-def _format(canonical: dict[str, Any] | None) -> dict[str, Any] | None:
-    """DSPy's form of a response format as servers know it."""
-    if canonical is None or canonical["type"] != "json_schema":
-        return canonical
-    inner = {k: v for k, v in canonical.items() if k != "type"}
-    return {"type": "json_schema", "json_schema": {"name": "answer"} | inner}
-
-
-def _think(effort: str) -> bool | str:
-    return {"off": False, "low": "low", "minimal": "low", "high": "high"}.get(effort, "medium")
-
-
-def _messages(request: Request) -> list[dict[str, str]]:
-    if request.tools:
-        raise ProgramError(f"{request.model}: native tool calls are not supported; use a text adapter")
-    messages: list[dict[str, str]] = []
-    if request.system:
-        messages.append({"role": "system", "content": _text(request.system, request.model)})
-    for message in request.messages:
-        role = "system" if message.role == "developer" else message.role
-        messages.append({"role": role, "content": _text(message.parts, request.model)})
-    return messages
-
-
-def _text(content: Any, model: str) -> str:
-    if isinstance(content, str):
-        return content
-    pieces: list[str] = []
-    for part in content:
-        if isinstance(part, TextPart):
-            pieces.append(part.text)
-        elif not isinstance(part, ThinkingPart):
-            raise ProgramError(
-                f"{model}: a message holds a part of type {part.type!r}; only text is supported"
-            )
-    return "".join(pieces)
-
-
-def _response(request: Request, answer: Answer, key: str) -> Response:
-    parts: list[Any] = [ThinkingPart(answer.thinking)] if answer.thinking else []
-    parts.append(TextPart(answer.text))
-    return Response(
-        id=key[:24],
-        model=request.model,
-        message=Message(role="assistant", parts=tuple(parts)),
-        finish_reason="length" if answer.truncated else "stop",
-        usage=WireUsage(answer.tokens_in, answer.tokens_out, cache_read_tokens=answer.cached_tokens_in),
-    )

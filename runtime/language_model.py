@@ -136,8 +136,15 @@ def make_backend(spec: ModelSpec) -> Backend:
         where = "several hosts" if spec.options.hosts else "a provider whose slots and caches are its own"
         raise UsageError(f"{spec.name}: deterministic=True cannot be had from {where}: leave it out")
     if spec.options.hosts and spec.backend in ("ollama", "openai", "litellm"):
+        from .backends.keys import how_to_name, is_trusted
         from .backends.router import RouterBackend
 
+        foreign = [host for host in spec.options.hosts if not is_trusted(with_host(spec, host).api_base)]
+        if spec.backend == "litellm" and foreign:
+            raise UsageError(
+                f"{spec.name}: a provider's keys are not sent to {foreign[0]}, which only a name names: set "
+                f"{how_to_name(with_host(spec, foreign[0]).api_base)} if it is yours"
+            )
         hosts = [with_host(spec, host) for host in spec.options.hosts]
         return RouterBackend(spec, [cast(LitellmBackend, make_backend(host)) for host in hosts])
     if spec.backend == "embedded":
@@ -197,4 +204,9 @@ def _our_name(model: str, base: str | None) -> str:
         return f"ollama:{rest}" + (f"@{base}" if base else "")
     if provider == "openai" and base:
         return f"openai:{rest}@{base}"
+    if base:
+        raise UsageError(
+            f"{model}: a server of your own at {base} is named openai:{rest}@{base}, if it speaks that protocol; "
+            "for another provider set the address in the variable that litellm reads"
+        )
     return model

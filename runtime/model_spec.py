@@ -48,7 +48,8 @@ class ModelOptions(BaseModel):
         exclusive: The model does not fit beside others: queued calls are grouped so that it is loaded rarely.
             What Ollama's `ps` shows of models pushing each other out is found without it.
         memory_gb: Declared memory of the loaded model, where the server publishes none.
-        api_key: Key of the server, never written anywhere; "openai:" names also take GREENLOOP_API_KEY.
+        api_key: Key of the server, never written anywhere. Without it, servers on this machine are sent
+            GREENLOOP_API_KEY, and those that GREENLOOP_API_KEYS names by host theirs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -215,7 +216,7 @@ def _from_query(name: str, query: str) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError(f"model {name!r}: options are written ?option=value&other=value") from error
     if "api_key" in found:
-        raise UsageError("a key does not belong in a name, names are written down: set GREENLOOP_API_KEY")
+        raise UsageError("a key does not belong in a name, names are written down: set GREENLOOP_API_KEYS=HOST=KEY")
     one = {option: values[0] if len(values) == 1 else tuple(values) for option, values in found.items()}
     return {
         option: int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value

@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ..errors import InfrastructureError
 from .budget import Meter, Usage
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class CallRecord:
         thinking: Thinking text that was set apart from the answer.
         cached_tokens_in: Prompt tokens that the server took from its prompt cache.
         load_s: Seconds in which the model was loaded for this call.
+        lost_tokens: Tokens of tries of it that ended without an answer: paid for, no part of `usage`.
         swapped: The call made its endpoint change models just now; False where the store answered.
         stage: Name of the stage that asked; empty outside of any.
     """
@@ -57,6 +59,7 @@ class CallRecord:
     thinking: str = ""
     cached_tokens_in: int = 0
     load_s: float = 0.0
+    lost_tokens: int = 0
     swapped: bool = False
     stage: str = ""
 
@@ -172,6 +175,7 @@ _session: ContextVar[Session | None] = ContextVar("greenloop_session", default=N
 _run: ContextVar[Run | None] = ContextVar("greenloop_run", default=None)
 _collected: ContextVar[list[CallRecord] | None] = ContextVar("greenloop_collected", default=None)
 _stage: ContextVar[str] = ContextVar("greenloop_stage", default="")
+_stops: ContextVar[tuple[threading.Event, ...]] = ContextVar("greenloop_stops", default=())
 _default_lock = threading.Lock()
 _default_session: Session | None = None
 
@@ -229,6 +233,33 @@ def use_stage(name: str) -> Generator[None, None, None]:
         yield
     finally:
         _stage.reset(token)
+
+
+@contextmanager
+def stoppable() -> Generator[None, None, None]:
+    """Where Ctrl-C leaves the `with` block, threads in copies of its context pay for nothing more.
+
+    They end with the call under way; so whoever waits for them waits no longer than that.
+    """
+    stop = threading.Event()
+    token = _stops.set((*_stops.get(), stop))
+    try:
+        yield
+    except KeyboardInterrupt:
+        stop.set()
+        raise
+    finally:
+        _stops.reset(token)
+
+
+def check_not_stopped() -> None:
+    """Called ahead of everything that is paid for.
+
+    Raises:
+        InfrastructureError: Ctrl-C ended a `stoppable` block around this.
+    """
+    if any(stop.is_set() for stop in _stops.get()):
+        raise InfrastructureError("stopped; what was paid for is stored, and the same call goes on")
 
 
 @contextmanager

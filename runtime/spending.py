@@ -20,6 +20,7 @@ class Spent:
         usage: Calls, tokens and seconds of model time.
         cached_tokens_in: Prompt tokens that the server took from its prompt cache.
         load_s: Seconds in which the model was loaded for these calls; no part of the model time.
+        lost_tokens: Tokens beside these of tries that ended without an answer (timeouts, stalls, broken connections).
     """
 
     stage: str
@@ -27,6 +28,7 @@ class Spent:
     usage: Usage
     cached_tokens_in: int = 0
     load_s: float = 0.0
+    lost_tokens: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The row as plain JSON data."""
@@ -36,6 +38,7 @@ class Spent:
             **self.usage.to_json(),
             "cached_tokens_in": self.cached_tokens_in,
             "load_s": self.load_s,
+            "lost_tokens": self.lost_tokens,
         }
 
     @classmethod
@@ -48,7 +51,8 @@ class Spent:
             float(data.get("model_seconds", 0.0)),
         )
         cached, loading = int(data.get("cached_tokens_in", 0)), float(data.get("load_s", 0.0))
-        return cls(str(data.get("stage", "")), str(data.get("model", "")), usage, cached, loading)
+        stage, model = str(data.get("stage", "")), str(data.get("model", ""))
+        return cls(stage, model, usage, cached, loading, int(data.get("lost_tokens", 0)))
 
 
 def spent_by_stage(calls: Iterable[CallRecord]) -> tuple[Spent, ...]:
@@ -60,7 +64,7 @@ def spent_by_stage(calls: Iterable[CallRecord]) -> tuple[Spent, ...]:
         [('generate', 'embedded', 2, 50)]
     """
     return added(
-        Spent(call.stage, call.model, call.usage, call.cached_tokens_in, call.load_s) for call in calls
+        Spent(c.stage, c.model, c.usage, c.cached_tokens_in, c.load_s, c.lost_tokens) for c in calls
     )
 
 
@@ -83,5 +87,6 @@ def added(rows: Iterable[Spent]) -> tuple[Spent, ...]:
             before.usage + row.usage,
             before.cached_tokens_in + row.cached_tokens_in,
             before.load_s + row.load_s,
+            before.lost_tokens + row.lost_tokens,
         )
     return tuple(found.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +14,19 @@ T = TypeVar("T", bound=BaseModel)
 
 _FENCE = re.compile(r"```(?:json|python)?\s*\n?(.*?)(?:```|\Z)", re.DOTALL)
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An answer that is data.
+
+    Attributes:
+        model: What it should be; servers that know schemas are sent its schema.
+        words: The same in words, with an example: a model sees no schema, and some servers know none.
+    """
+
+    model: type[BaseModel]
+    words: str
 
 
 def schema_format(model: type[BaseModel]) -> dict[str, Any]:
@@ -53,23 +67,6 @@ def read_answer(text: str, model: type[T]) -> T | None:
             except ValidationError:
                 continue
     return None
-
-
-def ask(lm: Any, prompt: str, model: type[T], **settings: Any) -> T | None:
-    """Ask a language model for an answer of a structure.
-
-    Args:
-        lm: A language model of ours.
-        prompt: The question; the schema need not stand in it.
-        model: What the answer should be.
-        **settings: As for a call of `dspy.LM`: temperature, seed, max_tokens, ….
-
-    Returns:
-        The value, None where the answer could not be read as one.
-    """
-    (output,) = lm(prompt, response_format=schema_format(model), **settings)
-    text = output if isinstance(output, str) else str(output.get("text") or "")
-    return read_answer(text, model)
 
 
 def _candidates(text: str) -> list[str]:

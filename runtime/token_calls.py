@@ -14,14 +14,14 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .budget import Usage
+from .budget import Settle, Usage
 from .endpoint_queue import queue_for
 from .engine import Engine
 from .patience import Patience
-from .run import CallRecord, current_run, current_session, current_stage
+from .run import CallRecord, check_not_stopped, current_run, current_session, current_stage
 from .token_source import Prompt, TokenSource, token_source_for
 
 FORMAT = 1
@@ -111,21 +111,25 @@ class TokenCalls:
         digest = patience.call(backend.digest, spec.options.retry_s)
         key = _key(digest, self.source.mode, what)
 
-        def attempt(tally: Tally) -> dict[str, Any]:
-            started = time.monotonic()
+        def attempt(settle: Settle) -> tuple[dict[str, Any], Usage]:
+            settle.again()
+            tally, started = Tally(), time.monotonic()
             try:
-                return work(tally)
-            finally:
-                tally.seconds += time.monotonic() - started
+                content = work(tally)
+            except BaseException:
+                tally.seconds = time.monotonic() - started
+                settle.lost(replace(tally.usage(), calls=0))
+                raise
+            tally.seconds = time.monotonic() - started
+            return content, tally.usage()
 
         def made() -> dict[str, Any]:
-            tally = Tally()
+            check_not_stopped()
             with session.meter.reserve(most_tokens) as settle:
-                try:
-                    content = patience.call(lambda: attempt(tally), spec.options.retry_s)
-                finally:
-                    settle(tally.usage())
-            return {"content": content, "usage": tally.usage().to_json(), "model": spec.name, "asked": what}
+                content, usage = patience.call(lambda: attempt(settle), spec.options.retry_s)
+                settle(usage)
+            told = {"content": content, "usage": usage.to_json(), "model": spec.name, "asked": what}
+            return {**told, "lost_tokens": settle.lost_usage.tokens}
 
         stored, cached = session.store.first_answer(key, made, label=spec.name)
         usage = Usage(**stored.content["usage"])
@@ -139,6 +143,7 @@ class TokenCalls:
             usage=usage,
             cached=cached,
             sampling={**sampling, "mode": self.source.mode},
+            lost_tokens=stored.content.get("lost_tokens", 0),
             stage=current_stage(),
         )
         if run is not None:

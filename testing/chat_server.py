@@ -45,6 +45,7 @@ class ChatServer:
         swaps: How often another model was loaded.
         most_at_once: Most chat requests that were under way together.
         count_at_most: Prompt tokens that it reads at most, as servers do that cut prompts in silence.
+        refuses: A field of requests that it does not know: those that have it are refused.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class ChatServer:
         self.swaps = 0
         self.most_at_once = 0
         self.count_at_most: int | None = None
+        self.refuses = ""
         self._under_way = 0
         self._lock = threading.Lock()
         self._loading = threading.Lock()
@@ -172,6 +174,9 @@ def _handler(owner: ChatServer) -> type[BaseHTTPRequestHandler]:
             with owner.counted(body):
                 if owner.status != 200:
                     self._json(owner.status, {"error": {"message": owner.error, "type": owner.error}})
+                    return
+                if owner.refuses in body:
+                    self._json(400, {"error": {"message": f"unknown field {owner.refuses!r}"}})
                     return
                 owner.load(str(body.get("model")))
                 self._answer(body)

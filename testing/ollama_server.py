@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,8 +12,10 @@ from typing import Any
 
 import httpx
 
+from .ports import Port
+
 _CACHED = "greenloop/ollama/0.17.4/bin/ollama"
-_START_S = 60.0
+_START_S = 180.0
 
 
 def find_ollama() -> str | None:
@@ -42,14 +43,12 @@ class OllamaServer:
         self.binary = binary
         self.folder = folder
         self.log = folder / "ollama.log"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = int(probe.getsockname()[1])
-        self.url = f"http://127.0.0.1:{self._port}"
+        self._port = Port()
+        self.url = f"http://127.0.0.1:{self._port.number}"
         self._environment = {
             **os.environ,
             "HOME": str(folder),
-            "OLLAMA_HOST": f"127.0.0.1:{self._port}",
+            "OLLAMA_HOST": f"127.0.0.1:{self._port.number}",
             "OLLAMA_MODELS": str(folder / "models"),
             "OLLAMA_NUM_PARALLEL": str(parallel),
             "OLLAMA_MAX_LOADED_MODELS": str(max_loaded),
@@ -61,7 +60,7 @@ class OllamaServer:
         """Start it, and wait until it answers.
 
         Raises:
-            RuntimeError: It ended at once or did not answer in a minute; the log's end says why.
+            RuntimeError: It ended at once or did not answer in three minutes; the log's end says why.
         """
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -84,7 +83,15 @@ class OllamaServer:
             self._process.wait()
             self._process = None
 
-    def create(self, name: str, gguf: str, quantise: str | None = None, system: str | None = None) -> None:
+    def create(
+        self,
+        name: str,
+        gguf: str,
+        quantise: str | None = None,
+        system: str | None = None,
+        template: str | None = None,
+        further: str = "",
+    ) -> None:
         """Import a GGUF file as a model.
 
         Args:
@@ -92,10 +99,13 @@ class OllamaServer:
             gguf: The file.
             quantise: Another quantisation, made from an F16 file.
             system: A system prompt that makes it another model.
+            template: The chat template, in Ollama's form.
+            further: Further lines of the Modelfile, such as MESSAGE.
         """
         modelfile = self.folder / f"Modelfile-{name.replace(':', '-')}"
         said = f'\nSYSTEM """{system}"""' if system else ""
-        modelfile.write_text(f"FROM {gguf}{said}\n")
+        shaped = f'\nTEMPLATE """{template}"""' if template else ""
+        modelfile.write_text(f"FROM {gguf}{said}{shaped}\n{further}\n")
         command = [self.binary, "create", name, "-f", str(modelfile)]
         command += ["-q", quantise] if quantise else []
         subprocess.run(command, env=self._environment, check=True, capture_output=True)

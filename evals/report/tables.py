@@ -59,6 +59,7 @@ SPENT = (
     "answer tokens",
     "model s",
     "loading s",
+    "lost tokens",
 )
 CLASSES = ("class", "pieces", "tasks", "fixed", "interval", "p (Holm)")
 
@@ -127,6 +128,7 @@ def spent_cells(report: Report) -> list[list[str]]:
             f"{row['tokens_out']:,}",
             f"{row['model_seconds']:,.1f}",
             f"{row['load_s']:,.1f}",
+            f"{row['lost_tokens']:,}",
         ]
         for program in report.programs
         for row in program.spent

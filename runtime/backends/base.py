@@ -76,9 +76,11 @@ class Answer:
         cached_tokens_in: Prompt tokens that the server had in its own cache.
         seconds: Wall seconds of the call; waiting for a slot and loading the model excluded.
         load_s: Seconds that went into loading the model before, where the backend can tell.
+        lost_tokens: Tokens of earlier tries of the call that ended without an answer; the engine counts them. They
+            were paid for and are no part of `usage`.
         flags: Things worth counting. "repetition": it repeated itself and was ended. "thinking_only": all of
             it was thinking. "context_full": the context was full before `max_tokens`. "estimated_tokens": the
-            server did not count.
+            server did not count. "no_schema": it refused the schema of `response_format`, and was asked without.
     """
 
     text: str
@@ -89,6 +91,7 @@ class Answer:
     cached_tokens_in: int = 0
     seconds: float = 0.0
     load_s: float = 0.0
+    lost_tokens: int = 0
     flags: tuple[str, ...] = ()
 
     @property

@@ -13,7 +13,7 @@ from dspy.lm15 import Config, Message, Request, TextPart, ThinkingPart
 from ..model_spec import ModelSpec
 from .answer_text import split_thinking, strip_escapes
 from .base import Answer, Call
-from .litellm_chat import CHARACTERS_PER_TOKEN
+from .stream_reading import CHARACTERS_PER_TOKEN
 
 
 class DspyBackend:

@@ -43,7 +43,7 @@ def keep_direct(url: str | None) -> None:
     if not any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXIES):
         return
     host = (urlsplit(url).hostname or "") if url else ""
-    wanted = [*_LOOPBACK, *([host] if _is_loopback(host) else [])]
+    wanted = [*_LOOPBACK, *([host] if is_loopback(host) else [])]
     with _lock:
         # Readers of the environment take one of the two spellings, not all the same one.
         listed = [os.environ.get("no_proxy") or "", os.environ.get("NO_PROXY") or ""]
@@ -66,7 +66,8 @@ def _client_in(pid: int, proxies: tuple[str | None, ...]) -> httpx.Client:
     return httpx.Client()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host, as a URL names it, is this machine; names other than localhost are looked up nowhere."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

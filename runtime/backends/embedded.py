@@ -220,17 +220,28 @@ class EmbeddedBackend(LitellmBackend):
         Raises:
             ModelUnavailable: The server has stopped.
         """
+        return len(self._post("/tokenize", {"content": text, "add_special": True})["tokens"])
+
+    def count_prompt(self, call: Call) -> int:
+        """Prompt tokens as the model itself makes them; by another tokeniser where its server has stopped."""
+        try:
+            rendered = self._post("/apply-template", {"messages": [dict(m) for m in call.messages]})
+            body = {"content": rendered["prompt"], "add_special": True, "parse_special": True}
+            return len(self._post("/tokenize", body)["tokens"])
+        except ModelUnavailable:
+            return super().count_prompt(call)
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         import httpx
 
         server = _server_for(self._settings)
         headers = {"Authorization": f"Bearer {server.key}"}
-        body = {"content": text, "add_special": True}
         try:
-            answer = direct.request("POST", f"{server.url}/tokenize", json=body, headers=headers, timeout=30)
+            answer = direct.request("POST", f"{server.url}{path}", json=body, headers=headers, timeout=30)
             answer.raise_for_status()
         except httpx.HTTPError as error:
             raise translate(error, self.spec) from error
-        return len(answer.json()["tokens"])
+        return answer.json()
 
 
 def _cores() -> int:

@@ -6,6 +6,7 @@ import asyncio
 
 from ...errors import GreenloopError, ModelTimeout, ModelUnavailable, ProgramError, UnknownModel
 from ..model_spec import ModelSpec
+from .keys import how_to_name, key_for
 
 
 class PromptTooLong(ProgramError):
@@ -14,6 +15,10 @@ class PromptTooLong(ProgramError):
 
 class Refused(ModelUnavailable):
     """The server refuses the call for good: trying again does not help."""
+
+
+class Unauthorised(Refused):
+    """The server refuses the key, or wants one."""
 
 
 class Stalled(Exception):
@@ -78,9 +83,7 @@ def translate(error: BaseException, spec: ModelSpec) -> GreenloopError:
         return ModelTimeout(f"{spec.name} took longer than {options.timeout_s:g} s (timeout_s)")
     status = _status(error)
     if kind in ("AuthenticationError", "PermissionDeniedError") or status in (401, 403):
-        return Refused(
-            f"{spec.name}: the server refuses the key; set it with api_key or in GREENLOOP_API_KEY"
-        )
+        return Unauthorised(_unknown_here(spec))
     refused = (
         "connection refused",
         "connect call failed",
@@ -93,6 +96,15 @@ def translate(error: BaseException, spec: ModelSpec) -> GreenloopError:
     if status in (400, 422):
         return Refused(f"{spec.name}: the server refuses the call ({_tail(text)})")
     return ModelUnavailable(f"{spec.name}: the call failed ({kind}: {_tail(text)})")
+
+
+def _unknown_here(spec: ModelSpec) -> str:
+    """One line about a server that wants a key, or another one."""
+    if spec.api_base is None:
+        return f"{spec.name}: the provider refuses the key; set the one that litellm reads for it, or api_key"
+    sent = spec.options.api_key is not None or key_for(spec.api_base) is not None
+    why = "" if sent else " (none was sent: a URL in a name is no consent to send one)"
+    return f"{spec.name}: the server refuses the key{why}: set {how_to_name(spec.api_base)}, or api_key in Python"
 
 
 def _status(error: BaseException) -> int | None:

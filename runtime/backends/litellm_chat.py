@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import hashlib
 import os
 import time
 from typing import Any
 
+from ...errors import GreenloopError, ModelTimeout
 from ..model_spec import ModelSpec
-from .answer_text import RepetitionWatch, split_thinking, strip_escapes
 from .base import Answer, Call
 from .direct import keep_direct
 from .event_loop import wait_for
-from .failures import BrokenOff, PromptTooLong, Stalled, too_long, translate
-from .wire import Piece, pieces
-
-CHARACTERS_PER_TOKEN = 3.5
-"""Rough size of a token where a server counts none: such answers carry the flag "estimated_tokens"."""
-
+from .failures import BrokenOff, PromptTooLong, Refused, Stalled, Unauthorised, too_long, translate
+from .keys import NO_KEY, key_for
+from .stream_reading import CHARACTERS_PER_TOKEN, StallWatch, StreamReading
+from .wire import pieces
 
 _SURELY_LONGER = 1.5
 """A prompt whose estimate exceeds the context by this factor does not fit, whatever the model's tokeniser."""
@@ -53,6 +52,7 @@ class LitellmBackend:
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
+        self._without_schemas = False
 
     @property
     def spec(self) -> ModelSpec:
@@ -91,19 +91,43 @@ class LitellmBackend:
         self.prepare()
         if self._spec.context is not None and self.estimate(call) > self._spec.context * _SURELY_LONGER:
             raise PromptTooLong(too_long(self._spec))
-        answer = wait_for(self.stream(call))
-        if self._was_cut(call, answer):
-            raise PromptTooLong(
-                f"{too_long(self._spec)} (the server cut it in silence to {answer.tokens_in} tokens)"
-            )
+        if call.response_format is None:
+            return self._answer(call)
+        if not self._without_schemas:
+            try:
+                return self._answer(call)
+            except Unauthorised:
+                raise
+            except Refused:  # for the schema, if the same call goes through without
+                pass
+        answer = self._answer(dataclasses.replace(call, response_format=None))
+        self._without_schemas = True
+        return dataclasses.replace(answer, flags=(*answer.flags, "no_schema"))
+
+    def _answer(self, call: Call) -> Answer:
+        """One call as it is."""
+        reading = StreamReading(call)
+        try:
+            wait_for(self.stream(call, reading))
+            answer = reading.answer(lambda: self.count_prompt(call))
+            if self._was_cut(call, answer):
+                raise PromptTooLong(
+                    f"{too_long(self._spec)} (the server cut it in silence to {answer.tokens_in} tokens)"
+                )
+        except GreenloopError as error:
+            if reading.pieces or isinstance(error, ModelTimeout):
+                error.cost = reading.cost(lambda: self.count_prompt(call))
+            raise
         return answer
 
-    def estimate(self, call: Call) -> int:
+    def count_prompt(self, call: Call) -> int:
         """Prompt tokens by a tokeniser of our own: other models' agree with it within some twenty percent."""
-        if call.prompt_characters < 1000:  # no context is so short
-            return 0
         count = load_litellm().token_counter
         return int(count(model="gpt-3.5-turbo", messages=[dict(m) for m in call.messages]))
+
+    def estimate(self, call: Call) -> int:
+        """Prompt tokens where they may be too many; 0 for a prompt that no context is too short for."""
+        return LitellmBackend.count_prompt(self, call) if call.prompt_characters >= 1000 else 0
 
     def _was_cut(self, call: Call, answer: Answer) -> bool:
         """Whether the server read far fewer tokens than it was sent; older ones cut without a word."""
@@ -132,26 +156,25 @@ class LitellmBackend:
         return {**given, **sampling, "seed": call.seed, "drop_params": True}
 
     def connection(self) -> dict[str, Any]:
-        """Where and as whom to call: api_base and key."""
-        key = self._spec.options.api_key
-        found: dict[str, Any] = {}
+        """Where and as whom to call: address and key. A server at a URL is sent the key that is meant for it (see
+        `keys`), else a placeholder: without one, litellm would send it a provider's key of the environment."""
         keep_direct(self._spec.api_base)
-        if self._spec.api_base is not None:
-            found["api_base"] = self._spec.api_base
-        if key is not None:
-            found["api_key"] = key.get_secret_value()
-        return found
+        given = self._spec.options.api_key
+        key = given.get_secret_value() if given else None
+        if self._spec.api_base is None:
+            return {"api_key": key} if key else {}
+        return {"api_base": self._spec.api_base, "api_key": key or key_for(self._spec.api_base) or NO_KEY}
 
-    async def stream(self, call: Call) -> Answer:
+    async def stream(self, call: Call, reading: StreamReading) -> None:
         """One streamed call on the model loop, under the stall and the total limit."""
         started = time.monotonic()
-        reading = StreamReading(call)
         try:
             await asyncio.wait_for(self._read(call, reading), self._spec.options.timeout_s)
         except Exception as error:
             if not reading.is_repetition(error):
                 raise translate(error, self._spec) from error
-        return reading.answer(time.monotonic() - started)
+        finally:
+            reading.seconds = time.monotonic() - started
 
     async def _read(self, call: Call, reading: StreamReading) -> None:
         chunks = await self.open_stream(call)
@@ -204,99 +227,6 @@ def openai_arguments(call: Call) -> dict[str, Any]:
     if call.response_format is not None:
         given["response_format"] = call.response_format
     return {**given, "seed": call.seed}
-
-
-class StreamReading:
-    """Puts the pieces of one answer together.
-
-    Attributes:
-        finish: Why the server ended the answer; empty until it said so.
-    """
-
-    def __init__(self, call: Call) -> None:
-        self.finish = ""
-        self._call = call
-        self._text: list[str] = []
-        self._thinking: list[str] = []
-        self._watch = RepetitionWatch()
-        self._tokens: tuple[int, int, int] | None = None
-        self._repeats = False
-
-    def take(self, piece: Piece) -> bool:
-        """Take the next piece; True where the answer has begun to repeat itself and should be ended."""
-        self._tokens = piece.tokens or self._tokens
-        self.finish = piece.finish or self.finish
-        self._text.append(piece.text)
-        self._thinking.append(piece.thinking)
-        self._repeats = self._repeats or self._watch.feed(piece.text or piece.thinking)
-        return self._repeats
-
-    def is_repetition(self, error: Exception) -> bool:
-        """Whether litellm itself ended the call because one chunk came a hundred times."""
-        self._repeats = self._repeats or "repeating the same chunk" in str(error)
-        return self._repeats
-
-    def answer(self, seconds: float) -> Answer:
-        """The answer so far, cleaned, with its cost."""
-        raw, thought = "".join(self._text), "".join(self._thinking)
-        text, thinking = split_thinking(strip_escapes(raw))
-        thinking = "\n".join(t for t in (strip_escapes(thought).strip(), thinking) if t)
-        flags: list[str] = []
-        finish = "repetition" if self._repeats else "length" if self.finish == "length" else "stop"
-        if self._repeats:
-            flags.append("repetition")
-        if thinking and not text.strip():
-            flags.append("thinking_only")
-        if self._tokens is not None:
-            tokens_in, tokens_out, cached = self._tokens
-            if finish == "length" and tokens_out < self._call.max_tokens:
-                flags.append("context_full")
-        else:
-            flags.append("estimated_tokens")
-            tokens_in = round(self._call.prompt_characters / CHARACTERS_PER_TOKEN)
-            tokens_out, cached = round((len(raw) + len(thought)) / CHARACTERS_PER_TOKEN), 0
-        return Answer(text, thinking, finish, tokens_in, tokens_out, cached, seconds, flags=tuple(flags))
-
-
-class StallWatch:
-    """Cancels the task that made it where it hears nothing for too long.
-
-    One timer for the whole answer: a limit on each piece would cost a task for each token, and before Python
-    3.12 `asyncio.wait_for` inside another one may swallow the outer one's timeout.
-
-    Args:
-        stall_s: Most seconds from one `heard` to the next.
-
-    Attributes:
-        stalled: Whether it cancelled the task.
-    """
-
-    def __init__(self, stall_s: float) -> None:
-        self.stalled = False
-        self._stall_s = stall_s
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
-        self._last = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def heard(self) -> None:
-        """A piece has come."""
-        self._last = self._loop.time()
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._stall_s, self._look)
-
-    def end(self) -> None:
-        """Watch no longer."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _look(self) -> None:
-        left = self._last + self._stall_s - self._loop.time()
-        if left > 0:
-            self._timer = self._loop.call_later(left, self._look)
-        elif self._task is not None:
-            self.stalled = True
-            self._task.cancel()
 
 
 async def _close(chunks: Any) -> None:

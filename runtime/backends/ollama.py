@@ -180,7 +180,8 @@ class OllamaBackend(LitellmBackend):
         import httpx
 
         try:
-            return ollama_api.request(self.url, method, path, body, timeout_s)
+            key = self._spec.options.api_key
+            return ollama_api.request(self.url, method, path, body, timeout_s, key)
         except (httpx.HTTPError, ValueError) as error:
             raise translate(error, self._spec) from error
 

@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import SecretStr
+
 from ...errors import ModelUnavailable, UnknownModel
 from ..model_spec import OLLAMA_URL, parse_model
 from . import direct
+from .keys import key_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +87,41 @@ def default_url() -> str:
 
 
 def request(
-    url: str, method: str, path: str, body: dict[str, Any] | None = None, timeout_s: float = 10
+    url: str,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    timeout_s: float = 10,
+    api_key: SecretStr | None = None,
 ) -> dict[str, Any]:
     """One request, its answer as data.
+
+    Args:
+        url: The server.
+        method: Of HTTP.
+        path: The page.
+        body: Sent as JSON.
+        timeout_s: Most seconds to wait for each part of the answer.
+        api_key: Key for a proxy before the server; the environment's for this server without it.
 
     Raises:
         httpx.HTTPError: The server does not answer, or answers with an error.
     """
     import httpx
 
-    answer = direct.request(method, f"{url}{path}", json=body, timeout=timeout_s)
+    answer = direct.request(
+        method, f"{url}{path}", json=body, timeout=timeout_s, headers=authorization(url, api_key)
+    )
     if answer.is_error:
         text = answer.text[:300]
         raise httpx.HTTPStatusError(text, request=answer.request, response=answer)
     return answer.json() if answer.content else {}
+
+
+def authorization(url: str, api_key: SecretStr | None = None) -> dict[str, str]:
+    """The header for a server behind a proxy that wants a key: the one given, else what `keys` has for this server."""
+    key = api_key.get_secret_value() if api_key else key_for(url)
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def list_models(url: str | None = None) -> list[OllamaModel]:
@@ -175,6 +199,7 @@ def pull(name: str, url: str | None = None, *, insecure: bool = False) -> Iterat
             "POST",
             f"{url}/api/pull",
             json={"model": name, "stream": True, "insecure": insecure},
+            headers=authorization(url),
             timeout=httpx.Timeout(10, read=300),
         ) as answer,
     ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 import time
 from typing import Any
@@ -49,11 +48,6 @@ class OpenAIServerBackend(LitellmBackend):
     def learns_slots(self) -> bool:
         """Learned where the server does not publish it."""
         return super().learns_slots and not self._slots
-
-    def connection(self) -> dict[str, Any]:
-        """Address and key (the option, else GREENLOOP_API_KEY); a server without a key is sent a placeholder,
-        since the client insists on one."""
-        return {"api_key": os.environ.get("GREENLOOP_API_KEY") or "none", **super().connection()}
 
     def arguments(self, call: Call) -> dict[str, Any]:
         """OpenAI's settings by name, the server's own in the body."""

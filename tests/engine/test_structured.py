@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from greenloop.runtime.language_model import language_model
 from greenloop.runtime.run import session
-from greenloop.runtime.structured import ask, read_answer, schema_format
+from greenloop.runtime.structured import read_answer, schema_format
 from greenloop.testing import ChatServer
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +51,8 @@ def test_reading_never_fails(text: str) -> None:
 def test_the_schema_reaches_the_server_and_is_part_of_the_key() -> None:
     with ChatServer(lambda body: ['{"steps": ["x"]}']) as server, session():
         model = language_model(server.name())
-        assert ask(model, "plan", Plan) == Plan(steps=["x"])
+        (answer,) = model("plan", response_format=schema_format(Plan))
+        assert read_answer(answer, Plan) == Plan(steps=["x"])
         model("plan")
         asked, plain = server.requests
     assert asked["response_format"]["json_schema"]["schema"]["required"] == ["steps"]
@@ -62,5 +63,6 @@ def test_the_schema_reaches_the_server_and_is_part_of_the_key() -> None:
 @pytest.mark.embedded
 def test_the_embedded_model_keeps_to_a_schema() -> None:
     with session():
-        case = ask(language_model("embedded"), "Give one test of an add function.", Case, max_tokens=60)
-    assert isinstance(case, Case)
+        model = language_model("embedded", max_tokens=60)
+        (answer,) = model("Give one test of an add function.", response_format=schema_format(Case))
+    assert isinstance(read_answer(answer, Case), Case)
