@@ -12,17 +12,18 @@ from pathlib import Path
 import pytest
 
 SCRIPT = """
-import json, sys, time
+import json, sys, threading, time
 import greenloop as gl
 from greenloop.testing import ScriptedModel
 
-url, log = sys.argv[1], open(sys.argv[2], "a", buffering=1)
+url, log, left = sys.argv[1], open(sys.argv[2], "a", buffering=1), threading.Semaphore(int(sys.argv[3]))
 tasks = [gl.Task(task_id=f"t{i}", prompt=f"Write f(x) that adds {i} to x.", entry_point="f",
     visible_tests=[f"assert f(0) == {i}"], hidden_tests=[f"assert f(1) == {i + 1}"]) for i in range(6)]
 
 def answer(messages, seed, sampling):
     log.write(json.dumps([messages, seed, sampling], sort_keys=True) + "\\n")
-    time.sleep(0.02)
+    if not left.acquire(blocking=False):
+        time.sleep(600)  # until it is killed
     number = int(messages[1]["content"].split("adds ")[1].split()[0])
     mended = any(m["role"] == "assistant" or "Previous code" in m["content"] for m in messages)
     right = number % 3 == 0 or mended or seed % 5 == 0
@@ -38,8 +39,9 @@ print(json.dumps([told, found.evidence.settings, found.evidence.verdict, found.e
 """
 
 
-def start(script: Path, store: Path, log: Path) -> subprocess.Popen:
-    command = [sys.executable, str(script), f"sqlite:///{store}", str(log)]
+def start(script: Path, store: Path, log: Path, most: int = 10**9) -> subprocess.Popen:
+    """A process whose model gives so many answers, and hangs then."""
+    command = [sys.executable, str(script), f"sqlite:///{store}", str(log), str(most)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -51,9 +53,12 @@ def test_killed_in_mid_search_it_ends_as_if_it_had_not_been(tmp_path: Path) -> N
     expected = json.loads(whole.communicate(timeout=250)[0])
     asked = (tmp_path / "whole.log").read_text().splitlines()
     log = tmp_path / "cut.log"
-    for share in (0.3, 0.6):
-        process = start(script, tmp_path / "cut.db", log)
-        while not log.exists() or len(log.read_text().splitlines()) < share * len(asked):
+    log.touch()
+    most = round(0.3 * len(asked))
+    for _ in range(2):
+        before = len(log.read_text().splitlines())
+        process = start(script, tmp_path / "cut.db", log, most)
+        while len(log.read_text().splitlines()) <= before + most:
             assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)

@@ -94,7 +94,7 @@ def test_running_trials_count_and_no_configuration_runs_twice_at_once(tmp_path: 
     assert not ended  # the first is still running, and could be lost
     one.study.tell(first[0], 0.5)
     one.done(first[0])
-    waiting.join(30)
+    waiting.join(120)
     assert ended == [None]
 
 
@@ -111,7 +111,7 @@ def test_a_living_workers_trial_is_left_alone_and_a_dead_ones_taken_over(tmp_pat
     ready = spawn.Queue()
     process = spawn.Process(target=_die_in_a_trial, args=(url, ready))
     process.start()
-    values = ready.get(timeout=60)
+    values = ready.get(timeout=240)
     mine = here.next("b")
     assert mine is not None
     assert here.study.trials[0].state.name == "RUNNING"
@@ -119,7 +119,7 @@ def test_a_living_workers_trial_is_left_alone_and_a_dead_ones_taken_over(tmp_pat
     here.done(mine[0])
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
-    process.join(10)
+    process.join(60)
     again = here.next("b")
     assert again is not None
     assert again[1] == values

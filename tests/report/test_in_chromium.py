@@ -167,7 +167,7 @@ def test_an_experiments_report_reads_as_well(
     assert [url for url in browser.requests() if not url.startswith(("file:", "data:"))] == []
 
 
-def _until(ask: Callable[[], Any], holds: Callable[[Any], bool], within_s: float = 20) -> Any:
+def _until(ask: Callable[[], Any], holds: Callable[[Any], bool], within_s: float = 120) -> Any:
     """What `ask` gives once `holds` says so."""
     end = time.monotonic() + within_s
     while not holds(found := ask()):

