@@ -186,7 +186,11 @@ def score_and_show(
     figure = scores.figure()
     if as_json:
         spent = [row.to_json() for row in added(row for item in scores.items for row in item.spent)]
-        told = {"paid": {**paid.to_json(), "lost_tokens": lost.tokens}, "spent": spent, "model_swaps": swaps()}
+        told = {
+            "paid": {**paid.to_json(), "lost_tokens": lost.tokens},
+            "spent": spent,
+            "model_swaps": swaps(),
+        }
         print_json({**figure.model_dump(mode="json"), **told})
     else:
         out.print(figure_table({title: figure}))

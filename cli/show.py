@@ -82,7 +82,9 @@ def figure_notes(figure: Figure, paid: Usage, lost: Usage | None = None) -> str:
         f" models: {models or 'none'}",
         f"no visible test: {figure.unverified}; answers cut at max_tokens: {figure.truncated}",
         f"calls, tokens and seconds as if run alone; paid now: {paid.calls} model calls, {paid.tokens:,} tokens"
-        + (f", {lost.tokens:,} of them in calls that ended without an answer" if lost and lost.tokens else ""),
+        + (
+            f", {lost.tokens:,} of them in calls that ended without an answer" if lost and lost.tokens else ""
+        ),
     ]
     if figure.simulated:
         notes.append("SIMULATED: a scripted model had a part in this; it says nothing about a real one")

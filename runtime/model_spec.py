@@ -216,7 +216,9 @@ def _from_query(name: str, query: str) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError(f"model {name!r}: options are written ?option=value&other=value") from error
     if "api_key" in found:
-        raise UsageError("a key does not belong in a name, names are written down: set GREENLOOP_API_KEYS=HOST=KEY")
+        raise UsageError(
+            "a key does not belong in a name, names are written down: set GREENLOOP_API_KEYS=HOST=KEY"
+        )
     one = {option: values[0] if len(values) == 1 else tuple(values) for option, values in found.items()}
     return {
         option: int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value

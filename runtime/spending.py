@@ -63,9 +63,7 @@ def spent_by_stage(calls: Iterable[CallRecord]) -> tuple[Spent, ...]:
         >>> [(s.stage, s.model, s.usage.calls, s.usage.tokens) for s in spent_by_stage([call, call])]
         [('generate', 'embedded', 2, 50)]
     """
-    return added(
-        Spent(c.stage, c.model, c.usage, c.cached_tokens_in, c.load_s, c.lost_tokens) for c in calls
-    )
+    return added(Spent(c.stage, c.model, c.usage, c.cached_tokens_in, c.load_s, c.lost_tokens) for c in calls)
 
 
 def usage_by_model(rows: Iterable[Spent]) -> dict[str, Usage]:

@@ -122,7 +122,8 @@ class OllamaTokens:
 
         spec = self.backend.spec
         try:
-            return ollama_api.request(self.backend.url, "POST", path, body, spec.options.timeout_s)
+            limit, key = spec.options.timeout_s, spec.options.api_key
+            return ollama_api.request(self.backend.url, "POST", path, body, limit, key)
         except (httpx.HTTPError, ValueError) as error:
             raise translate(error, spec) from error
 
@@ -135,8 +136,9 @@ class OllamaTokens:
         body = self.body(prompt, seed, temperature, most_tokens)
         limit = httpx.Timeout(10, read=spec.options.timeout_s)
         try:
+            headers = ollama_api.authorization(self.backend.url, spec.options.api_key)
             with direct.stream(
-                "POST", f"{self.backend.url}/api/generate", json=body, timeout=limit
+                "POST", f"{self.backend.url}/api/generate", json=body, timeout=limit, headers=headers
             ) as answer:
                 if answer.is_error:
                     answer.read()

@@ -115,8 +115,9 @@ def figure_of(running: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
     figure = json.loads(out)
     paid = figure.pop("paid")
     figure.pop("model_seconds")
-    for row in figure["spent"]:  # seconds differ, calls and tokens must not
+    for row in figure["spent"]:  # seconds differ, calls and tokens of the program must not
         row.pop("model_seconds")
+        row.pop("lost_tokens")  # what the outage itself cost
     return figure | {"paid_calls": paid["calls"]}, told
 
 
