@@ -23,7 +23,7 @@ from ..runtime.attempt import Trajectory
 from ..runtime.budget import Usage
 from ..runtime.execution import Limits
 from ..runtime.problem import Steering
-from ..runtime.run import Session, current_session, use_run
+from ..runtime.run import Session, current_session, stoppable, use_run
 from ..runtime.spending import Spent, spent_by_stage, usage_by_model
 from ..runtime.task import Task
 from .check import check, solved
@@ -219,36 +219,37 @@ def score(
     left = deque(jobs)
     pending: dict[Future[Any], tuple[Task, int]] = {}
     try:
-        while left or pending:
-            while left and len(pending) < hands.width:
-                job = left.popleft()
-                pending[hands.submit(*job)] = job
-            done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                job = pending.pop(future)
-                result = hands.take(future)
-                if result is None:
-                    left.append(job)
-                    continue
-                scores.append(result[0])
-                models.update(result[1])
-                score_sum, usage = score_sum + result[0].score, usage + result[0].usage
-                if on_progress is not None:
-                    elapsed, done_now = time.monotonic() - started, len(scores)
-                    on_progress(
-                        Progress(
-                            done=done_now,
-                            total=len(jobs),
-                            score_sum=score_sum,
-                            usage=usage,
-                            paid=session.meter.paid,
-                            elapsed_s=elapsed,
-                            left_s=elapsed / done_now * (len(jobs) - done_now),
-                            scores=tuple(scores),
+        with stoppable():
+            while left or pending:
+                while left and len(pending) < hands.width:
+                    job = left.popleft()
+                    pending[hands.submit(*job)] = job
+                done, _ = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    job = pending.pop(future)
+                    result = hands.take(future)
+                    if result is None:
+                        left.append(job)
+                        continue
+                    scores.append(result[0])
+                    models.update(result[1])
+                    score_sum, usage = score_sum + result[0].score, usage + result[0].usage
+                    if on_progress is not None:
+                        elapsed, done_now = time.monotonic() - started, len(scores)
+                        on_progress(
+                            Progress(
+                                done=done_now,
+                                total=len(jobs),
+                                score_sum=score_sum,
+                                usage=usage,
+                                paid=session.meter.paid,
+                                elapsed_s=elapsed,
+                                left_s=elapsed / done_now * (len(jobs) - done_now),
+                                scores=tuple(scores),
+                            )
                         )
-                    )
-            if stop_early is not None and stop_early(scores):
-                break
+                if stop_early is not None and stop_early(scores):
+                    break
     except BaseException as error:
         _end(hands, pending, wait_for_running=isinstance(error, Exception))
         raise

@@ -16,6 +16,7 @@ from ..errors import ProgramError
 from ..runtime.attempt import Attempt
 from ..runtime.engine import Engine
 from ..runtime.problem import Problem
+from ..runtime.run import stoppable
 from ..runtime.token_calls import calls_to
 from .execute import Execute
 from .guided import GuidedGenerate
@@ -115,7 +116,7 @@ class GuidedAttempts(Program):
         settings = list(enumerate(self.settings_of_attempts()))
         done: list[Attempt] = []
         width = self._width()
-        with ThreadPoolExecutor(width, thread_name_prefix="greenloop-guided") as pool:
+        with ThreadPoolExecutor(width, thread_name_prefix="greenloop-guided") as pool, stoppable():
             for start in range(0, len(settings), width):
                 futures = [
                     (number, pool.submit(copy_context().run, self.generate.write, problem, run, place, one))

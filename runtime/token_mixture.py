@@ -42,12 +42,13 @@ def mix(
         raise ValueError("both contexts must list at least one token")
     floor_plain, floor_guided = _bound(plain), _bound(guided)
     scores: dict[Piece, float] = {}
-    for piece in [*plain, *(p for p in guided if p not in plain)]:
-        base = plain.get(piece, floor_plain)
-        ratio = guided.get(piece, floor_guided) - base
-        if piece not in plain or piece not in guided:
-            ratio = max(-clip, min(clip if piece in guided else 0.0, ratio))
+    for piece, base in plain.items():
+        there = guided.get(piece)
+        ratio = max(-clip, min(0.0, floor_guided - base)) if there is None else there - base
         scores[piece] = base + gamma * ratio
+    for piece, there in guided.items():
+        if piece not in scores:
+            scores[piece] = floor_plain + gamma * max(-clip, min(clip, there - floor_plain))
     return renormalised(scores)
 
 

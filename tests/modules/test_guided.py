@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 
 import greenloop as gl
 import pytest
-from greenloop.errors import BudgetExhausted, ModelUnavailable, ProgramError
+from greenloop.errors import BudgetExhausted, InfrastructureError, ModelUnavailable, ProgramError
 from greenloop.modules.guided_signal import HEADER
 from greenloop.modules.guided_watch import EndEvent, LineEvent, watch_guidance
 from greenloop.modules.prompt_needs import prompt_needs
 from greenloop.runtime.budget import Budget, Meter
+from greenloop.runtime.run import check_not_stopped
 from greenloop.testing import ScriptedModel, TokenModel
 
 PLAIN = "```python\ndef f(x):\n    y = x + 2\n    return y\n```\nDone."
@@ -316,6 +319,58 @@ def test_all_attempts_run_where_a_task_counts_as_solved_by_any() -> None:
     assert found.trajectory.usage == sum(
         (a.usage for a in found.trajectory.attempts), gl.Attempt("", "").usage
     )
+
+
+@pytest.mark.parametrize("where", ["attempts", "score"])
+def test_ctrl_c_ends_it_with_the_line_under_way_and_the_same_call_goes_on(tmp_path, where: str) -> None:
+    """One attempt is done when Ctrl-C comes, while another writes its first guided line."""
+    under_way, was_stopped = threading.Event(), threading.Event()
+
+    def answer_when_stopped(prompt: str) -> str:
+        ends = time.monotonic() + 120
+        while HEADER in prompt and not was_stopped.is_set() and time.monotonic() < ends:
+            under_way.set()
+            try:
+                check_not_stopped()
+            except InfrastructureError:
+                was_stopped.set()
+            time.sleep(0.01)
+        return RIGHT if HEADER in prompt else PLAIN
+
+    def ctrl_c(*_: object) -> None:
+        assert under_way.wait(120)
+        raise KeyboardInterrupt
+
+    class CtrlC(gl.Execute):
+        def forward(self, *_: object, **__: object) -> None:
+            ctrl_c()
+
+    def paid(store: str, interrupted: bool = False) -> int:
+        lm = model()
+        if interrupted:
+            lm.backend.answer = answer_when_stopped
+        attempts = where == "attempts"
+        program = gl.GuidedAttempts(
+            generate=gl.GuidedGenerate(model=lm),
+            grid=GRID[1:3] if attempts else GRID[2:3],
+            execute=CtrlC() if interrupted and attempts else None,
+        )
+        tasks = [TASK.copy(task_id="plain", visible_tests=[]), TASK]
+        with gl.session(store) as session:
+            try:
+                if attempts:
+                    program(problem=TASK.problem)
+                else:
+                    gl.score(program, tasks, on_progress=ctrl_c if interrupted else None)
+            except KeyboardInterrupt:
+                assert interrupted
+            return session.meter.paid.calls
+
+    store = f"sqlite:///{tmp_path}/s.db"
+    stopped, rest, whole = paid(store, interrupted=True), paid(store), paid("sqlite://")
+    assert was_stopped.is_set()
+    assert stopped + rest == whole
+    assert rest > 0
 
 
 def test_the_published_grid_has_192_settings_and_grids_are_checked(tmp_path) -> None:
