@@ -95,6 +95,8 @@ def _request(model: str, call: Call) -> Request:
     config: dict[str, Any] = {n: call.sampling[n] for n in known if call.sampling.get(n) is not None}
     if stop := call.sampling.get("stop"):
         config["stop"] = tuple(stop)
+    if (form := call.response_format) is not None:
+        config["response_format"] = {"type": form["type"], **form.get("json_schema", {})}
     system = "\n\n".join(m["content"] for m in call.messages if m["role"] == "system")
     turns: Any = tuple(
         Message(role=m["role"], parts=(TextPart(m["content"]),))  # pyright: ignore[reportArgumentType]

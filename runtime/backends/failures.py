@@ -43,8 +43,15 @@ def away(spec: ModelSpec) -> str:
 def not_there(spec: ModelSpec) -> str:
     """One line: the server does not have the model, and what to run."""
     if spec.backend == "ollama":
-        return f"Ollama has no model {spec.short_name!r}: fetch it with `ollama pull {spec.short_name}`"
+        return absent(spec.short_name, spec.api_base)
     return f"{spec.name}: the server at {spec.api_base or 'the provider'} has no model {spec.short_name!r}"
+
+
+def absent(name: str, url: str | None) -> str:
+    """One line: an Ollama server does not have a model, and the two ways to fetch it."""
+    where = f" --url {url}" if url else ""
+    pull = f"`ollama pull {name}` or `greenloop models pull {name}{where}`"
+    return f"Ollama has no model {name!r}: fetch it with {pull}"
 
 
 def too_long(spec: ModelSpec) -> str:
@@ -79,6 +86,10 @@ def translate(error: BaseException, spec: ModelSpec) -> GreenloopError:
         return PromptTooLong(too_long(spec) + f" ({_tail(text)})")
     if kind == "NotFoundError" or ("not found" in lowered and "model" in lowered):
         return UnknownModel(not_there(spec))
+    if kind == "ReadTimeout":
+        return ModelTimeout(
+            f"{spec.name}: the server at {spec.api_base or 'the provider'} took too long to answer"
+        )
     if kind == "Timeout":
         return ModelTimeout(f"{spec.name} took longer than {options.timeout_s:g} s (timeout_s)")
     status = _status(error)

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from ...errors import ModelUnavailable, UnknownModel
 from ..model_spec import OLLAMA_URL, parse_model
 from . import direct
+from .failures import absent
 from .keys import key_for
 
 
@@ -238,7 +239,7 @@ def _away(url: str, name: str = "") -> Generator[None]:
         yield
     except httpx.HTTPStatusError as error:
         if error.response.status_code == 404:
-            raise UnknownModel(f"Ollama has no model {name!r}: fetch it with `ollama pull {name}`") from error
+            raise UnknownModel(absent(name, url)) from error
         raise ModelUnavailable(f"Ollama at {url}: {error}") from error
     except httpx.HTTPError as error:
         line = f"Ollama does not answer at {url}: start it with `ollama serve`"

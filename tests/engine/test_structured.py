@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import dspy
 import pytest
+from dspy.lm15 import Message, Request, Response, TextPart, Usage
 from greenloop.runtime.language_model import language_model
 from greenloop.runtime.run import session
 from greenloop.runtime.structured import read_answer, schema_format
@@ -58,6 +62,26 @@ def test_the_schema_reaches_the_server_and_is_part_of_the_key() -> None:
     assert asked["response_format"]["json_schema"]["schema"]["required"] == ["steps"]
     assert asked["response_format"]["json_schema"]["name"] == schema_format(Plan)["json_schema"]["name"]
     assert "response_format" not in plain
+
+
+def test_the_schema_reaches_an_engine_of_the_users_own() -> None:
+    heard: list[Request] = []
+
+    class Own:
+        def __deepcopy__(self, memo: dict[int, Any]) -> Own:
+            return self
+
+        def complete(self, request: Request) -> Response:
+            heard.append(request)
+            message = Message(role="assistant", parts=(TextPart('{"steps": []}'),))
+            return Response(id="1", model="m", message=message, finish_reason="stop", usage=Usage(1, 1))
+
+    with session():
+        ours = language_model(dspy.LM("my/engine", engine=Own(), cache=False))
+        ours("plan", response_format=schema_format(Plan))
+    form = heard[0].config.response_format
+    assert form is not None
+    assert (form["type"], form["name"], form["schema"]["required"]) == ("json_schema", "Plan", ["steps"])
 
 
 @pytest.mark.embedded
