@@ -61,6 +61,7 @@ class Plan(ModelStage):
         200
     """
 
+    form = PLAN_FORM
     add_imports: Setting = setting(False)
 
     def __init__(
@@ -95,10 +96,9 @@ class Plan(ModelStage):
             `plan`, and `usage` of the call. An answer that was to be data and cannot be read as such is the plan as it
             stands: it is shown to a model, which reads anything.
         """
-        form = PLAN_FORM if self.structured.value else None
-        prediction, attempt = self.ask(problem, iteration=iteration, form=form, problem=problem.render())
+        prediction, attempt = self.ask(problem, iteration=iteration, problem=problem.render())
         text = str(prediction.plan or "")
-        steps = read_answer(text, PlanSteps) if form else None
+        steps = read_answer(text, PlanSteps) if self.structured.value else None
         return dspy.Prediction(plan=steps.text() if steps else text, usage=attempt.usage)
 
 

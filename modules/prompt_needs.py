@@ -51,7 +51,8 @@ def prompt_needs(program: dspy.Module, tasks: Sequence[Task], *, oracle: bool = 
         )
         earlier = [n for n in signature.input_fields if n not in ("problem", "feedback")]
         added = most_answer * len(earlier) + (_FEEDBACK_TOKENS if "feedback" in signature.input_fields else 0)
-        text = "\n".join(str(m["content"]) for m in messages)
+        said = [str(m["content"]) for m in messages] + ([stage.form.words] if stage.form else [])
+        text = "\n".join(said)
         for model in _models(stage):
             needs.append(
                 PromptNeed(

@@ -44,9 +44,13 @@ class ModelStage(dspy.Module):
     Attributes:
         predict: The `dspy.Predict` behind it, so that DSPy's prompt optimizers find it.
         by_token: Whether it asks its model a token at a time (`runtime.token_calls`).
+        form: What its answers are as data, where they may be: its words end the prompt, its schema goes to the server.
+        structured: Whether they are to be.
     """
 
     by_token: bool = False
+    form: Form | None = None
+    structured: Setting = setting(False)
 
     def __init__(
         self,
@@ -72,14 +76,13 @@ class ModelStage(dspy.Module):
         self.predict = dspy.Predict(signature)
 
     def ask(
-        self, problem: Problem, /, *, iteration: int | None = None, form: Form | None = None, **inputs: str
+        self, problem: Problem, /, *, iteration: int | None = None, **inputs: str
     ) -> tuple[dspy.Prediction, Attempt]:
         """One model call.
 
         Args:
             problem: The problem that the call is about.
             iteration: Number of the call at this place; the next one where none is given.
-            form: What the answer should be as data: its words end the prompt, its schema goes to the server.
             **inputs: The signature's inputs.
 
         Returns:
@@ -106,9 +109,9 @@ class ModelStage(dspy.Module):
         words = self.instructions.value if "instructions" in vars(self) else None
         signature = cast("Any", self.predict).signature
         variant: dict[str, Any] = {}
-        if form is not None:
-            config["response_format"] = schema_format(form.model)
-            words = f"{signature.instructions if words is None else words} {form.words}"
+        if self.form is not None and self.structured.value:
+            config["response_format"] = schema_format(self.form.model)
+            words = f"{signature.instructions if words is None else words} {self.form.words}"
         if words is not None:
             variant["signature"] = signature.with_instructions(str(words))
         with (

@@ -68,6 +68,7 @@ class WriteTests(ModelStage):
     among themselves, which costs no code.
     """
 
+    form = TESTS_FORM
     add_imports: Setting = setting(False)
 
     def __init__(
@@ -111,11 +112,10 @@ class WriteTests(ModelStage):
         """
         if not problem.entry_point or len(problem.visible_tests) >= self.enough.value:
             return dspy.Prediction(tests=(), written=0, usage=Usage())
-        form = TESTS_FORM if self.structured.value else None
         drafts: list[list[CallTest]] = []
         usage = Usage()
         for _ in range(self.drafts.value):
-            prediction, attempt = self.ask(problem, form=form, problem=problem.render())
+            prediction, attempt = self.ask(problem, problem=problem.render())
             drafts.append(read_tests(str(prediction.tests or ""), problem.entry_point))
             usage += attempt.usage
         shown = {t.call for t in call_tests("\n".join(problem.visible_tests), problem.entry_point)}
