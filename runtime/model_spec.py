@@ -190,6 +190,12 @@ def parse_model(name: str, **options: Any) -> ModelSpec:
         return ModelSpec(
             name=written, backend="openai", model=f"openai/{model}", api_base=_url(url), options=chosen
         )
+    if (
+        "/" in name and "://" in name
+    ):  # litellm takes some of these for an address, and sends its provider's key there
+        raise UsageError(
+            f"{written!r}: a provider's name holds no URL; a server of your own is openai:MODEL@URL"
+        )
     if "/" in name and not name.startswith("/") and " " not in name and not name.endswith(".gguf"):
         return ModelSpec(name=written, backend="litellm", model=name, options=chosen)
     raise UnknownModel(_unknown(name))

@@ -109,6 +109,12 @@ def test_hosts_behind_a_providers_name_are_refused_before_anything_is_sent(forei
     assert foreign.heard == []
 
 
+def test_a_url_inside_a_providers_name_is_refused() -> None:
+    """litellm takes it for the address (`huggingface/https://…`), and sends the provider's key there."""
+    with pytest.raises(UsageError, match="a provider's name holds no URL"):
+        language_model("huggingface/https://evil.example/v1")
+
+
 @pytest.mark.parametrize("kind", ["openai", "ollama"])
 def test_a_server_that_the_user_named_is_sent_its_own_key_and_no_other(
     foreign: Listener, kind: str, monkeypatch: pytest.MonkeyPatch
