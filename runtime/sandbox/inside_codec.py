@@ -39,20 +39,7 @@ TEMPORAL: dict[str, Any] = {
 
 
 class Unserialisable(Exception):
-    """A value that cannot travel.
-
-    Args:
-        message: Why.
-        value: The value; None where it is not known, or a part that could travel by itself.
-    """
-
-    def __init__(self, message: str, value: Any = None) -> None:
-        super().__init__(message)
-        self.value = value
-
-
-class TooDeep(Unserialisable):
-    """A value that is nested too deeply."""
+    """A value that cannot travel."""
 
 
 class RemoteMatch:
@@ -134,7 +121,7 @@ class Codec:
         try:
             return self._encode(value)
         except RecursionError:
-            raise TooDeep("nested too deeply") from None
+            raise Unserialisable("nested too deeply") from None
 
     def _encode(self, value: Any) -> Any:
         kind = type(value)
@@ -148,7 +135,7 @@ class Codec:
         if id(value) in self._open:
             raise Unserialisable(f"a {kind.__name__} that contains itself")
         if len(self._open) > DEPTH:
-            raise TooDeep(f"nested more than {DEPTH} deep")
+            raise Unserialisable(f"nested more than {DEPTH} deep")
         self._open.add(id(value))
         try:
             return encoder(self, value)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import gc
-import os
-import socket
 import sys
 import traceback
 import types
@@ -17,11 +14,12 @@ from typing import Any
 from . import inside_forms as forms
 from .inside_ahead import Call, known_calls
 from .inside_doctests import run_doctest
+from .inside_ends import Astray, CannotTravel, Gone
 from .inside_failure import CODE, PREAMBLE, clip, describe, describe_syntax
-from .inside_flow import passes_back
 from .inside_modules import run_module
+from .inside_nobody import UNANSWERED, Nobody, Unanswered, guard
 from .inside_offer import offer_candidate_module
-from .inside_peer import Astray, CannotTravel, Gone, Peer
+from .inside_peer import Peer
 from .inside_plain import Plain
 from .inside_pytest import run_pytest
 from .inside_recorder import Recorder
@@ -30,8 +28,6 @@ from .inside_survey import is_harmless
 from .inside_trace import Tracer
 from .inside_wire import Channel
 
-JOBS = 200
-"""Jobs after which a judge leaves."""
 ALIASES = {"np": "numpy", "pd": "pandas"}
 
 
@@ -48,14 +44,16 @@ class Judge:
     """Runs one job.
 
     Args:
-        job: What the host sent: code, preamble, entry_point, tests, mode, trace, stdin, ahead.
+        job: What the host sent: code, preamble, entry_point, tests, mode, trace, stdin, ahead; and nobody, where it
+            only asks whether the tests need mode "together".
         channel: The connection to the candidate; None in mode "together".
     """
 
     def __init__(self, job: dict[str, Any], channel: Channel | None) -> None:
         self.job = job
         self.entry: str = job["entry_point"]
-        self.peer = Peer(channel) if channel is not None else None
+        self.nobody = bool(job.get("nobody"))
+        self.peer = (Nobody if self.nobody else Peer)(channel) if channel is not None else None
         self.tracer = Tracer(job["trace"]) if job["trace"] and channel is None else None
         self.recorder = Recorder(self.peer, job["code"], self.entry, self.tracer, bool(job["trace"]))
         self.module = types.ModuleType("greenloop_tests")
@@ -76,6 +74,8 @@ class Judge:
             return {"broken": "the candidate's process did not start"}
         if self.peer is not None and self.peer.astray:
             return {"again": True}
+        if self.nobody:
+            return {"forced": self.recorder.by_test}
         return report
 
     def _run(self) -> dict[str, Any]:
@@ -88,6 +88,12 @@ class Judge:
         self.harmless = is_harmless(self.job["preamble"]) and all(
             t.tree is not None and t.survey.harmless for t in prepared.tests
         )
+        if self.nobody:
+            self.harmless = False
+            self.names[UNANSWERED] = Unanswered
+            for test in prepared.tests:
+                if test.tree is not None:
+                    guard(test.tree)
         if not self.harmless:
             sys.modules[self.module.__name__] = self.module
         self._run_preamble()
@@ -125,8 +131,6 @@ class Judge:
         fields = {k: job[k] for k in ("code", "preamble", "trace", "stdin")}
         try:
             asked = [self.entry, *self._asked(wanted)]
-            texts = [job["preamble"], *job["tests"]]
-            self.peer.passes_back = lambda: passes_back(texts, [*asked, "candidate", forms.PROGRAM])
             found = self.peer.load(fields, asked, known)
         except (Astray, Gone, CannotTravel):
             raise
@@ -283,37 +287,3 @@ class Judge:
         self.peer.calls.append(("run_program", self.peer.encode((stdin,)), {}))
         output = self.peer.ask("program", stdin=stdin, unit=self.peer.unit)
         return forms.normal_output(output if isinstance(output, str) else "")
-
-
-def serve(job_fd: int) -> None:
-    """Judge one job after the other, until one leaves marks or enough are done.
-
-    A job comes as a frame with the descriptor of the connection to its candidate. A judge is used again only where
-    the tests cannot have changed it; its report says whether it leaves.
-    """
-    gc.enable()
-    host = Channel(job_fd)
-    connection = socket.socket(fileno=job_fd)
-    for number in range(1, JOBS + 1):
-        head, fds, _, _ = socket.recv_fds(connection, 4, 1)
-        if not head:
-            break
-        job = host.recv(head)
-        channel = Channel(fds[0])
-        judge = Judge(job, channel)
-        report = judge.run()
-        report["leaves"] = number == JOBS or not judge.harmless
-        channel.close()
-        host.send(report)
-        if report["leaves"]:
-            break
-        del judge, report, job
-    os._exit(0)
-
-
-def run_together(job_fd: int) -> None:
-    """Run one candidate and its tests in this process, then leave."""
-    gc.enable()
-    host = Channel(job_fd)
-    host.send(Judge(host.recv(), None).run())
-    os._exit(0)

@@ -11,31 +11,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from .inside_ahead import Call
-from .inside_codec import DEPTH, Codec, TooDeep, Unserialisable
-from .inside_failure import known_class, message_of
+from .inside_codec import Codec, Unserialisable
+from .inside_ends import Astray, CannotTravel, Gone
+from .inside_failure import message_of
 from .inside_plan import Plan, Planned
 from .inside_proxies import Proxy, RemoteClass, RemoteFunction, RemoteIterator, RemoteObject
+from .inside_raised import Raised
 from .inside_update import update
-from .inside_wire import MAX_FRAME, Channel, FrameTooLarge, WireClosed, WireError
-
-TEST_MODULES = ("greenloop_tests", "test_candidate_")
-"""How the names of the modules begin in which tests run."""
-
-
-class Gone(BaseException):
-    """The candidate is gone, or broke the protocol; a `BaseException`, so that a test's `except` lets it through."""
-
-
-class Astray(BaseException):
-    """The tests made another call than the one that was asked for ahead of its turn; nothing is known then."""
-
-
-class CannotTravel(BaseException):
-    """A value that cannot travel; `by_test` where it is the test's own, not the candidate's."""
-
-    def __init__(self, message: str, by_test: bool) -> None:
-        super().__init__(message)
-        self.by_test = by_test
+from .inside_wire import Channel, FrameTooLarge, WireClosed, WireError
 
 
 class _Shown:
@@ -62,14 +45,13 @@ class Peer:
         astray: Whether the tests made another call than the one that was planned.
         calls: Calls of the candidate since the last `begin`, as ``(name, encoded arguments, encoded keywords)``.
         named: Numbers of the candidate's classes that the tests name, in capitals as classes are.
-        passes_back: Whether the tests may send what the candidate sent before, or what was made of it.
     """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._codec = Codec(self._export, self._resolve)
         self._callbacks: list[Callable[..., Any]] = []
-        self._classes: dict[int, Any] = {}
+        self._raised = Raised(self._codec_decode)
         self._handed: dict[int, tuple[Any, int]] = {}
         self._arguments: tuple[Any, ...] = ()
         self.astray = False
@@ -80,9 +62,6 @@ class Peer:
         self.capture = False
         self.calls: list[tuple[str, list[Any], dict[str, Any]]] = []
         self.named: set[int] = set()
-        self.passes_back: Callable[[], bool] = lambda: True
-        self._answered = False
-        self._touched = False
 
     def begin(self, unit: int) -> None:
         """A test begins: forget the calls of the one before."""
@@ -120,7 +99,6 @@ class Peer:
                 self._greeted = True
             while True:
                 received = self._channel.recv()
-                self._answered = True
                 if not isinstance(received, dict):
                     raise WireError("a reply that is no object")
                 reply = received
@@ -132,14 +110,13 @@ class Peer:
         except WireError:
             self.gone = "protocol"
         except FrameTooLarge as error:
-            by_test = self._channel.heard < MAX_FRAME >> 4 and self._is_the_tests_own(None)
-            raise CannotTravel(f"a value of {error}", by_test) from None
+            raise CannotTravel(f"a value of {error}", by_test=True) from None
         if self.gone:
             raise Gone(self.gone)
         if "alone" in reply:
             self.plan.drop()
         if "exc" in reply:
-            raise self.rebuild(reply["exc"])
+            raise self._raised.rebuild(reply["exc"])
         if "bad" in reply or "ok" not in reply:
             raise CannotTravel(str(reply.get("bad", "malformed reply"))[:500], by_test=False)
         return reply
@@ -160,7 +137,6 @@ class Peer:
             sys.stdout.write(str(reply.get("out", "")))
         try:
             for key, after in reply.get("changed", ()):
-                self._touched = True
                 update(k[key] if isinstance(key, str) else a[key], self._codec_decode(after))
         except (TypeError, ValueError, KeyError, IndexError):
             raise CannotTravel("malformed reply", by_test=False) from None
@@ -178,26 +154,12 @@ class Peer:
         """Values of the test as data.
 
         Raises:
-            CannotTravel: If one cannot travel. By the test only where it cannot be the candidate's doing: or that could
-                choose the weaker mode.
+            CannotTravel: If one cannot travel.
         """
         try:
             return self._codec.encode(list(values))
-        except TooDeep as error:
-            own = self._channel.nesting <= DEPTH and self._is_the_tests_own(None)
-            raise CannotTravel(str(error), by_test=own) from None
         except Unserialisable as error:
-            raise CannotTravel(str(error), by_test=self._is_the_tests_own(error.value)) from None
-
-    def _is_the_tests_own(self, value: Any) -> bool:
-        """Whether a value would not travel whatever the candidate answered.
-
-        It is of a class that the tests define, is sent ahead of every answer, or has nothing of any answer in it.
-        """
-        module = str(getattr(value if isinstance(value, type) else type(value), "__module__", ""))
-        if module.startswith(TEST_MODULES) or not self._answered:
-            return True
-        return not self._touched and not self.passes_back()
+            raise CannotTravel(str(error), by_test=True) from None
 
     def arguments(self, index: int) -> str:
         """A noted call as source, with its arguments as they were before it: ``f(1, k=2)``."""
@@ -222,9 +184,7 @@ class Peer:
             arguments, keywords = self.encode(tuple(a)), {n: self.encode((v,))[0] for n, v in k.items()}
             self.plan.add(arguments, keywords)
         load = {"op": "load", "names": wanted, **fields}
-        found = self._named(self._exchange(load, *self.plan.take(1))["ok"], wanted)
-        self._answered = not all(isinstance(value, RemoteFunction) for value in found.values())
-        return found
+        return self._named(self._exchange(load, *self.plan.take(1))["ok"], wanted)
 
     def _named(self, found: Any, wanted: list[str]) -> dict[str, Any]:
         if not isinstance(found, dict):
@@ -249,7 +209,7 @@ class Peer:
             for item in answer["items"]:
                 yield self._codec_decode(item)
             if "exc" in answer:
-                raise self.rebuild(answer["exc"])
+                raise self._raised.rebuild(answer["exc"])
             end, count = bool(answer.get("end", True)), min(256, count * 2)
 
     # -- values ------------------------------------------------------------------------------------
@@ -275,7 +235,7 @@ class Peer:
             return {"t": "callback", "id": len(self._callbacks) - 1}
         if hasattr(value, "__next__"):
             return self._codec.items(value)
-        raise Unserialisable(f"an object of class {type(value).__name__}", value)
+        raise Unserialisable(f"an object of class {type(value).__name__}")
 
     def _resolve(self, data: dict[str, Any]) -> Any:
         tag, kind = data.get("t"), data.get("k")
@@ -291,9 +251,9 @@ class Peer:
         if kind == "class":
             return RemoteClass(self, number, name)
         if kind == "error":
-            return self._hand(self.error_class(number, data["mro"]), number)
+            return self._hand(self._raised.error_class(number, data["mro"]), number)
         if kind == "exception":
-            return self._hand(self.rebuild(data["e"]), number)
+            return self._hand(self._raised.rebuild(data["e"]), number)
         if kind == "coroutine":
             return self._hand(self._await(number), number)
         if name in ("generator", "map", "filter", "zip", "enumerate", "reversed") or name.endswith(
@@ -324,49 +284,8 @@ class Peer:
     def _call_back(self, reply: dict[str, Any]) -> dict[str, Any]:
         try:
             function = self._callbacks[reply["cb"]]
-            self._touched = self._touched or bool(reply["a"] or reply["k"])
             a = self._codec_decode(reply["a"])
             k = {str(n): self._codec_decode(v) for n, v in reply["k"].items()}
             return {"ok": self.encode((function(*a, **k),))[0]}
         except Exception as error:  # noqa: BLE001 - goes to the candidate that called
             return {"exc": [type(error).__name__, message_of(error)]}
-
-    # -- exceptions --------------------------------------------------------------------------------
-
-    def error_class(self, number: int | None, mro: Any) -> type[BaseException]:
-        """A class for a candidate's exception class: real, so that `except` and `assertRaises` know it."""
-        if number is not None and number in self._classes:
-            return self._classes[number]
-        known: type[BaseException] | None = None
-        own = ""
-        for module, name in mro:
-            known = known_class(str(module), str(name))
-            if known is not None:
-                break
-            own = own or str(name)
-        base = known or Exception
-        if not own:
-            return base
-        made: Any = type(own, (base,), {"_remote_class_id": number})
-        if number is not None:
-            self._classes[number] = made
-        return made
-
-    def rebuild(self, found: Any) -> BaseException:
-        """The candidate's exception as one to raise here; it carries its description as `_remote`."""
-        try:
-            cls = self.error_class(found.get("class"), found["mro"])
-            arguments = self._codec_decode(found.get("args", [])) or []
-            try:
-                error = cls(*arguments)
-            except Exception:  # noqa: BLE001 - a class with an __init__ of its own
-                error = cls.__new__(cls)
-                error.args = tuple(arguments)
-            state = self._codec_decode(found.get("state")) or {}
-            for name, value in state.items():
-                if isinstance(name, str) and not name.startswith("__"):
-                    setattr(error, name, value)
-        except (TypeError, ValueError, KeyError, AttributeError, Unserialisable, CannotTravel):
-            error = RuntimeError("the candidate raised")
-        error._remote = found  # type: ignore[attr-defined]
-        return error

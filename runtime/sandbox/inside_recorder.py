@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .inside_ends import Astray, CannotTravel, Gone
 from .inside_failure import bounded_repr, clip, describe
-from .inside_peer import Astray, CannotTravel, Gone, Peer
+from .inside_peer import Peer
 from .inside_trace import Tracer
 
 GOT = 1000

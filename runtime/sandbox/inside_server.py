@@ -68,7 +68,7 @@ class Server:
             while os.open(os.devnull, os.O_RDWR) <= GATE:
                 """Nothing of the server's own lies where a child's connections will."""
             if self.role == "judge":
-                self.judge = importlib.import_module(".inside_judge", __package__)
+                self.judge = importlib.import_module(".inside_serving", __package__)
             self.box = Box(self.config, self.role)
             self.box.enter()
             add_leavers()

@@ -56,16 +56,10 @@ class Channel:
 
     Args:
         fd: A blocking stream descriptor, owned by the channel from now on.
-
-    Attributes:
-        heard: Bytes that were read.
-        nesting: No frame that was read nests deeper.
     """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self.heard = 0
-        self.nesting = 0
         self._read = bytearray()
 
     def send(self, *messages: Any) -> None:
@@ -97,8 +91,6 @@ class Channel:
         self._fill(4 + size)
         body = self._read[4 : 4 + size]
         del self._read[: 4 + size]
-        self.heard += size
-        self.nesting = max(self.nesting, body.count(b"[") + body.count(b"{"))
         return unpack(body)
 
     def _fill(self, size: int) -> None:

@@ -145,7 +145,7 @@ class Sandbox:
                 if "again" in (raw.report or {}):
                     raw = self._pool.run({**job, "mode": mode, "ahead": False}, limits)
                 report = raw.report or {}
-                if mode == "apart" and ("needs_together" in report or report.get("by_test")):
+                if mode == "apart" and ("needs_together" in report or self._is_forced(report, job, limits)):
                     return None
                 return verdict(raw, limits, tier=self.tier, mode=mode)
             except SandboxError as error:
@@ -153,6 +153,13 @@ class Sandbox:
         return Execution(
             "sandbox_error", error_type="SandboxError", message=failure, tier=self.tier, mode=mode
         )
+
+    def _is_forced(self, report: dict[str, Any], job: dict[str, Any], limits: Limits) -> bool:
+        """Whether a value that the tests sent did not travel, and would be sent whatever a candidate answers."""
+        if not report.get("by_test"):
+            return False
+        asked = self._pool.run({**job, "mode": "apart", "trace": 0, "nobody": True}, limits)
+        return bool((asked.report or {}).get("forced"))
 
     async def arun(
         self,
