@@ -104,6 +104,7 @@ class ScriptedModel(LanguageModel):
         slots: Calls served at once.
         seconds: Model seconds that each call is booked with; nobody waits for them.
         identity: Fakes of one identity share stored answers; by default none do.
+        retry_s: Seconds in which an outage is retried before it stops a run.
         **settings: As for `dspy.LM`: temperature, max_tokens, ….
 
     Example:
@@ -120,13 +121,14 @@ class ScriptedModel(LanguageModel):
         slots: int = 8,
         seconds: float = 0.01,
         identity: str | None = None,
+        retry_s: float = 30.0,
         **settings: Any,
     ) -> None:
         spec = ModelSpec(
             name=f"simulated/{name}",
             backend="custom",
             model=f"simulated/{name}",
-            options=ModelOptions(slots=slots),
+            options=ModelOptions(slots=slots, retry_s=retry_s),
         )
         self.backend = ScriptedBackend(script, spec, slots, seconds, identity or uuid.uuid4().hex)
         super().__init__(Engine(self.backend), **settings)

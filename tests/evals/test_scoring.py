@@ -74,7 +74,7 @@ def test_an_outage_stops_the_run_keeps_what_was_paid_and_a_rerun_goes_on(tmp_pat
                 raise ModelUnavailable("the server is away")
         return by_content(messages)
 
-    model = ScriptedModel(sometimes_away)
+    model = ScriptedModel(sometimes_away, retry_s=0)
     with gl.session(url), pytest.raises(ModelUnavailable):
         gl.score(program(model), TASKS, concurrency=1)
     left[0] = 1000

@@ -14,7 +14,7 @@ classes = st.sampled_from(["passed", "wrong answer", "NameError", "timeout"])
 trajectories = st.lists(st.lists(classes, min_size=1, max_size=5), min_size=1, max_size=30)
 
 
-@settings(max_examples=25, deadline=None)  # statsmodels collects garbage in every adjustment
+@settings(max_examples=25, deadline=None)
 @given(trajectories)
 def test_the_books_balance(rows: list[list[str]]) -> None:
     ledger = error_ledger(rows)
