@@ -68,6 +68,7 @@ class EmbeddedTokens:
         self._free = [EmbeddedSeat(self, i * SEAT_SLOTS) for i in range(seats)]
         self._changed = threading.Condition()
         self._neutral: int | None = None
+        self._pieces: dict[int, Piece] = {}
 
     @property
     def context(self) -> int:
@@ -135,6 +136,19 @@ class EmbeddedTokens:
             raise PromptTooLong(too_long(spec))
         raise ModelUnavailable(f"{spec.name}: the embedded server failed: {error.get('message')}")
 
+    def top(self, listed: Sequence[Mapping[str, Any]]) -> dict[Piece, float]:
+        """Tokens that the server lists, the likeliest first; control tokens have no bytes, and whichever comes ends the
+        answer.
+        """
+        found: dict[Piece, float] = {}
+        for entry in listed:
+            piece = self._pieces.get(entry["id"])
+            if piece is None:
+                raw = bytes(entry["bytes"])
+                piece = self._pieces[entry["id"]] = Piece(entry["id"], raw) if raw else END
+            found.setdefault(piece, float(entry["logprob"]))
+        return found
+
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         import httpx
 
@@ -165,10 +179,14 @@ class EmbeddedSeat:
         """See `Seat.steps`."""
         if self._source.deterministic or len(contexts) == 1:
             return {which: self._step(which, prompt, written) for which, prompt in contexts.items()}
+        if self._source.seats == 1 and all(self._goes_on(w, p, written) for w, p in contexts.items()):
+            return self._together(contexts, written)
+        (first, its_prompt), *others = contexts.items()
         asked: dict[Which, Future[Step]] = {
-            which: _threads.submit(self._step, which, prompt, written) for which, prompt in contexts.items()
+            which: _threads.submit(self._step, which, prompt, written) for which, prompt in others
         }
-        return {which: future.result() for which, future in asked.items()}
+        found = {first: self._step(first, its_prompt, written)}
+        return found | {which: future.result() for which, future in asked.items()}
 
     def draw(
         self,
@@ -210,33 +228,41 @@ class EmbeddedSeat:
         return [f.result() for f in [_threads.submit(one, i, seed) for i, seed in enumerate(seeds)]]
 
     def _step(self, which: Which, prompt: Prompt, written: Sequence[Piece]) -> Step:
-        source = self._source
-        goes_on = self.last.get(which) == prompt.text and self._length[which] + 1 == len(written)
+        cached = self._goes_on(which, prompt, written) or not self._source.deterministic
         self.last[which], self._length[which] = prompt.text, len(written)
-        answer = source.complete(
-            {
-                "prompt": _ids(prompt, written),
-                "max_tokens": 1,
-                "logprobs": TOP,
-                "temperature": 0,
-                "logit_bias": {str(source.neutral): 1000.0},
-                "cache_prompt": goes_on or not source.deterministic,
-                "id_slot": self._first_slot + (which == "guided"),
-            }
-        )
-        listed = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-        return Step(_top(listed), int(answer["usage"]["prompt_tokens"]))
+        ids = _ids(prompt, written)
+        slot = self._first_slot + (which == "guided")
+        (top,) = self._tops({"prompt": ids, "cache_prompt": cached, "id_slot": slot})
+        return Step(top, len(ids))
+
+    def _together(self, contexts: Mapping[Which, Prompt], written: Sequence[Piece]) -> dict[Which, Step]:
+        """One token further in contexts whose slots hold all but the last one: one request, which is decoded at once.
+
+        A request names one slot at most; without one the server takes for each prompt the slot that knows most of it.
+        Where several seats share the server that may be another's, which would then have to read its own again.
+        """
+        prompts = [_ids(prompt, written) for prompt in contexts.values()]
+        tops = self._tops({"prompt": prompts, "cache_prompt": True})
+        self._length = dict.fromkeys(contexts, len(written))
+        return {which: Step(top, len(ids)) for which, top, ids in zip(contexts, tops, prompts, strict=True)}
+
+    def _goes_on(self, which: Which, prompt: Prompt, written: Sequence[Piece]) -> bool:
+        """Whether a context's slot holds this prompt and all that was written but the last token."""
+        return self.last.get(which) == prompt.text and self._length[which] + 1 == len(written)
+
+    def _tops(self, asked: dict[str, Any]) -> list[dict[Piece, float]]:
+        """What the server lists for each prompt of a request."""
+        source = self._source
+        body: dict[str, Any] = {
+            "max_tokens": 1,
+            "logprobs": TOP,
+            "logit_bias": {str(source.neutral): 1000.0},
+            "samplers": ["top_k"],  # what is drawn is known: the usual chain of samplers would only take time
+            "top_k": 1,
+        }
+        answer = source.complete({**body, **asked})
+        return [source.top(choice["logprobs"]["content"][0]["top_logprobs"]) for choice in answer["choices"]]
 
 
 def _ids(prompt: Prompt, written: Sequence[Piece]) -> list[int]:
     return [*(prompt.tokens or ()), *(piece.id for piece in written)]
-
-
-def _top(listed: Sequence[Mapping[str, Any]]) -> dict[Piece, float]:
-    """Listed tokens; control tokens have no bytes, and whichever comes ends the answer."""
-    found: dict[Piece, float] = {}
-    for entry in listed:
-        raw = bytes(entry["bytes"])
-        piece = Piece(int(entry["id"]), raw) if raw else END
-        found[piece] = max(found.get(piece, float("-inf")), float(entry["logprob"]))
-    return found

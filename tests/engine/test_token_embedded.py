@@ -12,9 +12,12 @@ from greenloop.modules.guided_prompts import guided_messages
 from greenloop.modules.guided_region import region
 from greenloop.runtime.backends.token_embedded import EmbeddedTokens
 from greenloop.runtime.token_mixture import choose, mix
-from greenloop.runtime.token_source import END, Piece, Prompt, text_of, token_source_for
+from greenloop.runtime.token_source import END, Piece, Prompt, Which, text_of, token_source_for
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
+
+TOLERANCE = 0.02
+"""In nats: what batches of another size change by their order of adding up."""
 
 TASK = gl.Task(
     task_id="t",
@@ -118,6 +121,34 @@ def test_the_mixture_is_the_formula_on_what_the_model_lists(source: EmbeddedToke
                 break
             tokens += (piece,)
     assert len(steps["plain"].top) == 100
+
+
+def test_two_contexts_in_one_request_list_what_each_lists_alone(
+    source: EmbeddedTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the second token on, where one seat has the server for itself."""
+    quick = token_source_for(gl.language_model("embedded", num_ctx=2048).engine.backend)
+    assert isinstance(quick, EmbeddedTokens)
+    assert (quick.seats, quick.deterministic) == (1, False)
+    plain, other = plain_prompt(source), plain_prompt(source, "few_shot")
+    contexts: dict[Which, Prompt] = {"plain": plain, "guided": other}
+    asked: list[Any] = []
+    complete = quick.complete
+    monkeypatch.setattr(quick, "complete", lambda body, *rest: asked.append(body) or complete(body, *rest))
+    with source.seat(plain) as alone, quick.seat(plain) as seat:
+        tokens: tuple[Piece, ...] = ()
+        for _ in range(6):
+            expected, found = alone.steps(contexts, tokens), seat.steps(contexts, tokens)
+            for which in contexts:
+                likely = {p for p, value in expected[which].top.items() if value > -5}
+                assert likely <= found[which].top.keys()
+                for piece in likely:
+                    assert math.isclose(
+                        found[which].top[piece], expected[which].top[piece], abs_tol=TOLERANCE
+                    )
+                assert found[which].prompt_tokens == expected[which].prompt_tokens
+            tokens += (choose(expected["guided"].top),)
+    assert [len(body["prompt"]) for body in asked[2:]] == [2] * 5
 
 
 def test_prompts_are_tokenised_as_the_chat_is_and_pieces_are_its_text(
