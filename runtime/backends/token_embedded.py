@@ -185,7 +185,7 @@ class EmbeddedSeat:
         asked: dict[Which, Future[Step]] = {
             which: _threads.submit(self._step, which, prompt, written) for which, prompt in others
         }
-        found = {first: self._step(first, its_prompt, written)}
+        found: dict[Which, Step] = {first: self._step(first, its_prompt, written)}
         return found | {which: future.result() for which, future in asked.items()}
 
     def draw(
