@@ -186,7 +186,9 @@ class EmbeddedSeat:
             which: _threads.submit(self._step, which, prompt, written) for which, prompt in others
         }
         found: dict[Which, Step] = {first: self._step(first, its_prompt, written)}
-        return found | {which: future.result() for which, future in asked.items()}
+        for which, future in asked.items():
+            found[which] = future.result()
+        return found
 
     def draw(
         self,
