@@ -34,7 +34,7 @@ def guided_program(model: str, *, calls: int, max_tokens: int, parallel: int) ->
 
 
 class GuidedShow:
-    """Prints what it is told.
+    """Prints what it is told: whole lines, each when its end is written; » marks those that a signal had a part in.
 
     Args:
         console: Where to.
@@ -43,6 +43,8 @@ class GuidedShow:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._attempt = ""
+        self._line = ""
+        self._guided = False
 
     def __call__(self, event: LineEvent | EndEvent) -> None:
         """Print an event."""
@@ -50,15 +52,26 @@ class GuidedShow:
             self._attempt = event.attempt
             self._console.print(f"\n[bold]{escape(event.attempt)}[/bold]")
         if isinstance(event, EndEvent):
+            self._written("\n" if self._line.strip() else "", guided=False)
+            self._line = ""
             outcome = event.execution.outcome if event.execution else "not run yet"
             why = _WORDS.get(event.stop, event.stop)
             self._console.print(escape(f"→ {outcome}: {why} ({event.mode})"), style="bold")
             return
         for number, trial in enumerate(event.trials, 1):
             self._console.print(escape(_told(number, trial)), style="dim", soft_wrap=True)
-        mark = "»" if event.guided else " "
-        for line in event.text.rstrip("\n").split("\n"):
-            self._console.print(f"[green]{mark}[/green] {escape(line)}", soft_wrap=True)
+        self._written(event.text, event.guided)
+
+    def _written(self, text: str, guided: bool) -> None:
+        """Take text that may end, and begin, within a line: a token may hold a newline and the next line's indent."""
+        for part in text.splitlines(keepends=True):
+            self._line += part
+            self._guided |= guided and bool(part.strip())
+            if part.endswith("\n"):
+                mark = "»" if self._guided else " "
+                line = self._line.rstrip("\n")
+                self._console.print(f"[green]{mark}[/green] {escape(line)}", soft_wrap=True)
+                self._line, self._guided = "", False
 
 
 def _told(number: int, trial: Trial) -> str:
