@@ -130,11 +130,14 @@ def _union(
     grid: Sequence[dict[str, Any]],
     whose: str,
 ) -> None:
-    """Tasks that any attempt of a grid solves, beside as many plain draws."""
-    k = len(grid)
+    """Tasks that any attempt of a grid solves, beside as many plain draws.
+
+    Where the tests that score steer, the first attempt that passes solves the task, and ends it as in the paper.
+    """
+    k, ends = len(grid), config.steered_by_oracle
     execute = Execute(limits=_limits(config))
     attempts = GuidedAttempts(
-        generate=_stage(model, config), execute=execute, grid=[dict(g) for g in grid], stop_on_pass=False
+        generate=_stage(model, config), execute=execute, grid=[dict(g) for g in grid], stop_on_pass=ends
     )
     draws = Resample(
         generate=Generate(
@@ -142,7 +145,7 @@ def _union(
         ),
         execute=execute,
         samples=k,
-        stop_on_pass=False,
+        stop_on_pass=ends,
     )
     rows: list[tuple[Cell, ...]] = []
     for name, program in (
@@ -163,7 +166,8 @@ def _union(
                 "tokens of a task",
             ),
             rows=tuple(rows),
-            note="chosen with the hidden tests in hand: no program can reach it, and it grows with the attempts",
+            note="chosen with the hidden tests in hand: no program can reach it, and it grows with the attempts"
+            + ("; the first that passes ends a task, and tokens are those until then" if ends else ""),
         )
     )
 

@@ -73,12 +73,18 @@ def test_arms_ablations_equal_tokens_and_the_union(tmp_path) -> None:
 def test_the_authors_set_up_is_steered_by_the_tests_that_score(monkeypatch: pytest.MonkeyPatch) -> None:
     grid = ({"gamma": 0.0}, {"gamma": 1.0}, {"gamma": 1.0, "prompt_style": "few_shot"})
     monkeypatch.setattr("greenloop.evals.experiments.guided.PUBLISHED_GRID", grid)
-    with gl.session():
+    with gl.session() as session:
         found = run_experiment("guided", tasks=TASKS, models=[model()], faithful=True, **QUICK)
+        tried = [
+            a["sampling"] for run in session.store.runs() for a in run["attempts"] if "gamma" in a["sampling"]
+        ]
     assert {f.steering for f in found.figures.values()} == {"oracle"}
     (union,) = found.tables
     assert [row[1] for row in union.rows] == ["100.0 %", "0.0 %"]
     assert "3 attempts" in union.title
+    assert [s["prompt_style"] for s in tried if s["gamma"] == 1] == ["instruction"] * 3, (
+        "a pass ends the task"
+    )
 
 
 def test_the_authors_set_up_is_mbpp_s_500_tasks_once_each_unless_said_otherwise() -> None:
