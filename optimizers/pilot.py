@@ -89,12 +89,12 @@ def plan(job: TuningJob, run: PilotRun, *, tuned: int, locked: int, folds: Folds
     Raises:
         BudgetExhausted: The budget cannot reach for one configuration and its confirmation.
     """
-    split = _estimate(job, run, tuned, locked, 0)
+    split = estimated(job, run, tuned, locked, 0)
     if folds is None:
         folds = 0 if locked else "few"
     if folds == "few":
         few = 2 * FOLDS <= tuned + locked < FEW_TASKS
-        crossed = _estimate(job, run, tuned, locked, FOLDS) if few else None
+        crossed = estimated(job, run, tuned, locked, FOLDS) if few else None
         reached = crossed is not None and crossed.configurations >= min(_LEAST_CONFIGURATIONS, job.size)
         chosen = crossed if crossed is not None and reached else split
     elif folds == 0:
@@ -104,7 +104,7 @@ def plan(job: TuningJob, run: PilotRun, *, tuned: int, locked: int, folds: Folds
             raise UsageError(
                 f"{tuned + locked} tasks cannot be cross-fitted over {folds} folds: at least 2 folds of 2 tasks"
             )
-        chosen = _estimate(job, run, tuned, locked, folds)
+        chosen = estimated(job, run, tuned, locked, folds)
     _refuse_hopeless(job, chosen)
     return chosen
 
@@ -123,7 +123,25 @@ def search_share(estimate: Estimate, share: float) -> float:
     return min(share, max(1 - rest, least))
 
 
-def _estimate(job: TuningJob, run: PilotRun, tuned: int, locked: int, folds: int) -> Estimate:
+def estimated(
+    job: TuningJob,
+    run: PilotRun,
+    tuned: int,
+    locked: int,
+    folds: int,
+    *,
+    confirmed_programs: float = _CONFIRMED_PROGRAMS,
+) -> Estimate:
+    """What the budget buys where a run costs so much.
+
+    Args:
+        job: The tuning.
+        run: What a run costs.
+        tuned: Tasks to tune on.
+        locked: Tasks kept for the confirmation.
+        folds: Folds of a cross-fitting; 0 for none.
+        confirmed_programs: Programs of the confirmation, each as dear as this run.
+    """
     options = job.options
     limit = trial_limit(job)
     is_whole = job.size <= limit  # every search tries the whole space: their calls are the same ones
@@ -133,7 +151,7 @@ def _estimate(job: TuningJob, run: PilotRun, tuned: int, locked: int, folds: int
     models = len(models_of(job.program))
     singles = models * searched * options.replicates / max(1.0, run.cost.calls) if models > 1 else 0.0
     confirmation = (
-        math.ceil(_CONFIRMED_PROGRAMS * options.replicates * confirmed + singles) if confirmed else 0
+        math.ceil(confirmed_programs * options.replicates * confirmed + singles) if confirmed else 0
     )
     affordable = _affordable(options.budget, run)
     most = int(job.size if is_whole else limit // (folds + 1) if folds else limit)

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import optuna
 
 from ..evals.scoring import TaskScore
+from .posterior import Belief, Posterior
+from .trials import Values
 
 if TYPE_CHECKING:
     from .job import TuningJob
 
 _ALPHA = 0.01
+_LEAST_CHANCE = 0.1
 _LEADERS = 3
 _LEAST_TASKS = 8
 _LEAST_SIGNED_RANKS = 7
@@ -74,7 +77,7 @@ class Race:
         )
 
 
-def stopper(job: TuningJob, trial: optuna.Trial) -> Callable[[list[TaskScore]], bool]:
+def stopper(job: TuningJob, trial: optuna.Trial, values: Values) -> Callable[[list[TaskScore]], bool]:
     """When to end this trial early: a pruner of the user's own decides, else a race against the leaders."""
     pruner = job.options.pruner
     if pruner is not None:
@@ -84,7 +87,10 @@ def stopper(job: TuningJob, trial: optuna.Trial) -> Callable[[list[TaskScore]], 
     complete = sorted((one for one in job.tried() if one.complete), key=lambda one: -one.rate)
     leaders = [one.by_task for one in complete]
     if len(job.options.objectives) == 1:
-        return Race(leaders[:_LEADERS]).lost
+        race = Race(leaders[:_LEADERS])
+        if len(complete) < _LEADERS or job.options.pick is not None:
+            return race.lost
+        return _Hopeless(race, Posterior(job.found, job.tried()).belief(values, complete), len(job.tasks))
     kinds = [i for i, name in enumerate(("compute", "seconds")) if name in job.options.objectives]
     costs = [{task: [row[k] for k in kinds] for task, row in one.costs.items()} for one in complete]
 
@@ -93,6 +99,24 @@ def stopper(job: TuningJob, trial: optuna.Trial) -> Callable[[list[TaskScore]], 
         return [(cost.compute, cost.seconds)[k] for k in kinds]
 
     return Race(leaders, costs=costs, cost_of=cost_of).lost
+
+
+class _Hopeless:
+    """Lost by the exact tests, or with a chance under one in ten to be the best, neighbours and own runs considered.
+
+    The exact tests ask whether a configuration is worse, whatever it is; a search only needs to know whether it is
+    worth its remaining runs. Wrongly ended it costs one of many configurations, run on it costs its tasks. The best is
+    what the posterior expects of it, not its lucky score.
+    """
+
+    def __init__(self, race: Race, belief: Belief, tasks: int) -> None:
+        self._race, self._belief, self._tasks = race, belief, tasks
+
+    def __call__(self, scores: list[TaskScore]) -> bool:
+        if not _LEAST_TASKS <= len(scores) < self._tasks:
+            return False
+        chance = self._belief.chance_of_best({item.task_id: item.score for item in scores})
+        return chance < _LEAST_CHANCE or self._race.lost(scores)
 
 
 class _Pruned:

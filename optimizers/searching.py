@@ -44,10 +44,10 @@ def search(job: TuningJob) -> None:
                 len(finished(study)) + 1,
                 limit,
                 first_replicate=_replicate(job, values),
-                stop_early=stopper(job, trial),
+                stop_early=stopper(job, trial, values),
             )
         except BudgetExhausted:
-            turns.give_back(trial, values, again=False)
+            turns.give_back(trial, values, again=True)  # what it paid for is stored, should the search go on
             turns.end(budget)
             if not finished(study):
                 raise

@@ -95,6 +95,15 @@ def _points(knob: Knob) -> list[Any]:
     raise UsageError("a continuous knob has no grid")
 
 
+def place_of(knob: Knob, value: Any) -> float:
+    """Where a number lies in its knob's range, from 0 to 1; of a `Choice` the number of the label."""
+    if isinstance(knob, Choice):
+        return float(knob.labels.index(value))
+    assert isinstance(knob, Int | Float)
+    low, high, at = (math.log(x) if knob.log else x for x in (knob.low, knob.high, value))
+    return (at - low) / (high - low)
+
+
 def with_values(program: dspy.Module, values: dict[str, Any]) -> dspy.Module:
     """A deep copy of the program with these values in its knobs."""
     copy = program.deepcopy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +42,11 @@ class Tried:
     def by_task(self) -> dict[str, float]:
         """Task → mean outcome."""
         return {task: sum(runs) / len(runs) for task, runs in self.outcomes.items()}
+
+    def with_runs(self, more: Mapping[str, Sequence[float]]) -> Tried:
+        """The same with more outcomes of its tasks."""
+        both = {task: [*self.outcomes.get(task, ()), *runs] for task, runs in more.items()}
+        return replace(self, outcomes={**self.outcomes, **both})
 
 
 def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

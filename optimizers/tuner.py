@@ -12,27 +12,23 @@ from ..errors import ProgramError, UsageError
 from ..evals.check import solved
 from ..evals.scoring import Metric
 from ..evals.search_record import Estimate, Front
-from ..modules.knobs import Knob
 from ..runtime.budget import Budget
 from ..runtime.run import Session, use_session
 from ..runtime.store import Store, open_store
 from ..runtime.task import Task
-from .choosing import Choice, choose
 from .crew import Crew, SharedMeter
-from .crossfitting import cross_fit, for_each_search
 from .front import CheapestWithin
 from .importances import importances
 from .job import TunerOptions, TunerProgress, TuningJob
 from .objectives import QUALITY, check_objectives, directions
-from .pilot import Folds, check_folds, pilot, plan, search_share
-from .proving import confirm_choice, front, stamped
-from .searching import search
+from .pilot import Folds, check_folds, pilot, plan
+from .proving import front
 from .space import space
-from .study import open_study, quiet_optuna, study_name
+from .study import quiet_optuna
+from .tuning import SEARCH_SHARE, Tuning, content_of
 
 __all__ = ["OptunaTuner", "TunerProgress"]
 
-_SEARCH_SHARE = 0.6
 _FINALISTS = 3
 _FINALISTS_OF_A_FRONT = 5
 
@@ -141,8 +137,7 @@ class OptunaTuner:
             racing=racing,
             on_progress=on_progress,
         )
-        self._job: TuningJob | None = None
-        self._choice: Choice | None = None
+        self._tuning: Tuning | None = None
         self.estimate: Estimate | None = None
 
     @property
@@ -161,7 +156,7 @@ class OptunaTuner:
         Raises:
             ProgramError: `compile` has not run yet.
         """
-        return front(self._ran(), self._choice)
+        return front(self._ran(), self._tuning.choice if self._tuning else None)
 
     def importances(self) -> dict[str, float]:
         """Share of each knob in the differences of the search score, largest first; empty with few trials.
@@ -195,9 +190,9 @@ class OptunaTuner:
         tuned, locked = list(trainset), list(valset or ())
         _apart(tuned, locked)
         store = open_store(self.store) if isinstance(self.store, str) else self.store
-        name = self.study_name or self._content(program, found, [*tuned, *locked])
+        name = self.study_name or content_of(self.options, program, found, [*tuned, *locked])
         crew = Crew(store, name)
-        meter = SharedMeter(self.budget.part(_SEARCH_SHARE), crew)
+        meter = SharedMeter(self.budget.part(SEARCH_SHARE), crew)
         with crew.present(), use_session(Session(store, seed=self.seed, meter=meter)):
             with quiet_optuna():
                 scratch = optuna.create_study(directions=directions(self.options.objectives))
@@ -206,114 +201,21 @@ class OptunaTuner:
             estimate = plan(trial_job, measured, tuned=len(tuned), locked=len(locked), folds=self.folds)
             trial_job.told(estimate)
             self.estimate = estimate
-            run = _Tuning(self, program, found, crew, meter, estimate)
+            self._tuning = Tuning(
+                self.options, program, found, crew, meter, estimate, study_name=self.study_name
+            )
             if estimate.folds:
-                return run.cross_fitted([*tuned, *locked])
-            return run.confirmed(tuned, locked)
+                return self._tuning.cross_fitted([*tuned, *locked])
+            return self._tuning.confirmed(tuned, locked)
 
-    def _content(self, program: dspy.Module, found: dict[str, Knob], tasks: Sequence[Task]) -> str:
-        options = self.options
-        return study_name(
-            program,
-            found,
-            tasks,
-            self.seed,
-            options.objectives,
-            oracle=options.oracle,
-            metric=options.metric,
-        )
+    @property
+    def _job(self) -> TuningJob | None:
+        return self._tuning.job if self._tuning is not None else None
 
     def _ran(self) -> TuningJob:
         if self._job is None:
             raise ProgramError("the tuner has no study before compile() has run")
         return self._job
-
-
-class _Tuning:
-    """One call of `compile`, after the pilot."""
-
-    def __init__(
-        self,
-        tuner: OptunaTuner,
-        program: dspy.Module,
-        found: dict[str, Knob],
-        crew: Crew,
-        meter: SharedMeter,
-        estimate: Estimate,
-    ) -> None:
-        self._tuner, self._program, self._found, self._crew = tuner, program, found, crew
-        self._store = crew.store
-        self._meter, self._estimate = meter, estimate
-        self._share = search_share(estimate, _SEARCH_SHARE)
-        self._options = for_each_search(tuner.options, estimate)
-
-    def confirmed(self, tuned: list[Task], locked: list[Task]) -> dspy.Module:
-        """Tune on some tasks, confirm on the locked ones."""
-        job = self._open(tuned)
-        try:
-            self._allow(0, 1, after_search=False)
-            search(job)
-            self._allow(0, 1, after_search=True)
-            with job.alone_after_search():
-                choice = self._chosen(job)
-                confirmation = confirm_choice(job, choice, locked)
-        finally:
-            job.book()
-        return stamped(job, choice, confirmation, locked=locked, folds=0, store=self._store.url)
-
-    def cross_fitted(self, tasks: list[Task]) -> dspy.Module:
-        """Tune on all tasks; show by cross-fitting what tuning like this is worth."""
-        folds = self._estimate.folds
-        job = self._open(tasks)
-        try:
-            self._allow(0, folds + 1, after_search=False)
-            search(job)
-            self._allow(0, folds + 1, after_search=True)
-            with job.alone_after_search():
-                choice = self._chosen(job)
-            confirmation, _ = cross_fit(
-                tasks,
-                folds,
-                self._options.seed,
-                lambda some, part: self._open(some, part),
-                lambda number, after: self._allow(number, folds + 1, after_search=after),
-            )
-        finally:
-            job.book()
-        return stamped(job, choice, confirmation, locked=(), folds=folds, store=self._store.url)
-
-    def _open(self, tasks: Sequence[Task], part: str = "") -> TuningJob:
-        options = self._options
-        content = self._tuner._content(self._program, self._found, tasks)  # pyright: ignore[reportPrivateUsage]
-        name = self._tuner.study_name or content
-        if self._tuner.study_name and part:
-            name = f"{name} {part}"
-        with self._crew.alone("opening"):
-            study = open_study(
-                self._store.url,
-                name,
-                options.sampler or optuna.samplers.TPESampler(seed=options.seed),
-                content=content,
-                directions=directions(options.objectives),
-                pruner=options.pruner,
-            )
-        job = TuningJob(
-            options, self._program, self._found, tasks, self._meter, study, crew=self._crew, part=part
-        )
-        job.estimate = self._estimate
-        if not part:
-            self._tuner._job = job  # pyright: ignore[reportPrivateUsage]
-        return job
-
-    def _chosen(self, job: TuningJob) -> Choice:
-        choice = choose(job)
-        self._tuner._choice = choice  # pyright: ignore[reportPrivateUsage]
-        return choice
-
-    def _allow(self, number: int, searches: int, *, after_search: bool) -> None:
-        """What may be spent until a search, or what follows it, is over."""
-        done = (number + (1.0 if after_search else self._share)) / searches
-        self._meter.budget = self._tuner.budget if done >= 1 else self._tuner.budget.part(done)
 
 
 def _apart(trainset: Sequence[Task], valset: Sequence[Task]) -> None:

@@ -63,7 +63,7 @@ class Turns:
                 self._take_over()
                 taken = self._trials(*FINISHED, _RUNNING)
                 full = len(taken) >= self.limit or len(self._distinct(taken)) >= self.size
-                over = self.study.user_attrs.get(_OVER) == budget
+                over = budget in self._ended()
                 if not full and not over:
                     asked = self._ask()
                     if asked is not None:
@@ -74,7 +74,9 @@ class Turns:
 
     def end(self, budget: str) -> None:
         """No more trials under this budget, for all workers; waits until those that run have ended."""
-        self.study.set_user_attr(_OVER, budget)
+        with self.crew.alone(self._part("turn")):
+            if budget not in self._ended():
+                self.study.set_user_attr(_OVER, [*self._ended(), budget])
         self.next(budget)
 
     def give_back(self, trial: optuna.Trial, values: Values, *, again: bool) -> None:
@@ -88,6 +90,11 @@ class Turns:
     def done(self, trial: optuna.Trial) -> None:
         """The trial was told to the study."""
         self.crew.drop(self._part(trial.number))
+
+    def _ended(self) -> list[str]:
+        """Under which budgets the search has ended; studies of older versions name one."""
+        noted = self.study.user_attrs.get(_OVER, [])
+        return [noted] if isinstance(noted, str) else noted
 
     def _ask(self) -> tuple[optuna.Trial, Values] | None:
         if not self.study.user_attrs.get(_QUEUED):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from ..errors import BudgetExhausted
 from ..evals.scoring import Scores, TaskScore
 from ..modules.wiring import MENDERS
 from ..optimizers.neat.evaluating import Fitness, Record, rate_of
@@ -118,10 +119,11 @@ def simulated_search(
     *,
     seed: int,
     models: Sequence[str] = ("a", "b"),
-    tasks: int = 60,
+    tasks: int | Sequence[str] = 60,
     replicates: int | None = None,
     generations: int | None = None,
     finalists: int = 3,
+    is_spent: Callable[[], bool] | None = None,
 ) -> Found:
     """Run a preset's evolution on simulated stages.
 
@@ -130,19 +132,22 @@ def simulated_search(
         truth: What solves what.
         seed: Of the evolution; tasks bear it in their names, so that searches draw tasks of their own.
         models: Names of the models.
-        tasks: Search tasks.
+        tasks: Search tasks: how many, or their names.
         replicates: Runs of a task in each evaluation; the preset's without one.
         generations: Most generations; the preset's without one.
         finalists: Graphs that are run again.
+        is_spent: Asked before each graph: True ends the search, as a budget does.
     """
     numbers = PRESETS[preset]
     if replicates is not None:
         numbers = replace(numbers, replicates=replicates)
-    names = [f"simulated-{seed}-{i}" for i in range(tasks)]
+    names = [f"simulated-{seed}-{i}" for i in range(tasks)] if isinstance(tasks, int) else list(tasks)
     runs = 0
 
     def score(graph: Expressed, on: Sequence[Task], count: int, first: int) -> Scores:
         nonlocal runs
+        if is_spent is not None and is_spent():
+            raise BudgetExhausted("the simulated budget is spent")
         runs += len(on) * count
         return _scores(truth, graph, [t.task_id for t in on], count, first)
 
@@ -158,7 +163,12 @@ def simulated_search(
     evolution = Evolution(space, numbers.settings, random.Random(seed))
     for number in range(generations or numbers.generations):
         graphs = [space.express(one.genome) for one in evolution.individuals]
-        evolution.tell([fitness.of(graph, {}, number) for graph in graphs])
+        try:
+            evolution.tell([fitness.of(graph, {}, number) for graph in graphs])
+        except BudgetExhausted:
+            if not evolution.history:
+                raise
+            break
     ranked = fitness.ranked()
     fresh = [
         (_scores(truth, r.expressed, names, 2, _FRESH).mean, -i) for i, r in enumerate(ranked[:finalists])
