@@ -6,6 +6,8 @@ from statistics import mean
 
 import pytest
 from greenloop.testing.error_process import paper_process
+from greenloop.testing.simulated_graphs import WorldOfGraphs
+from greenloop.testing.simulated_program import SimulatedWorld
 from greenloop.testing.simulated_search import (
     by_processes,
     by_rate,
@@ -57,3 +59,22 @@ def test_the_same_seed_finds_the_same() -> None:
     )
     assert one.history == other.history
     assert one.graph == other.graph
+
+
+def test_on_a_simulated_world_a_budget_ends_the_search_and_the_truth_is_what_runs_show() -> None:
+    world = SimulatedWorld.drawn(0, tasks=300, population=300)
+    names = [task.task_id for task in world.tasks]
+    truth = WorldOfGraphs(world, seed=0)
+    found = simulated_search(
+        "paper",
+        truth,
+        seed=0,
+        models=list(world.models),
+        tasks=names[:60],
+        is_spent=lambda: truth.calls >= 3000,
+    )
+    assert 3000 <= truth.calls < 3000 + 25 * 30 + 3 * 2 * 60 * 30
+    assert 1 <= len(found.history) < 20
+    # Tasks and population are drawn alike: their means differ by what 300 tasks each allow.
+    shown = mean(true_rate(truth, found.graph, names, 10, first=500))
+    assert abs(shown - truth.rate(found.graph)) < 0.1
