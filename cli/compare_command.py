@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from ..errors import UsageError
-from ..evals.compare import Compared, compare
+from ..evals.compare import Compared, check_comparison, compare
 from ..evals.scoring import Progress
 from ..runtime.budget import Budget
 from ..runtime.task import Task
@@ -33,6 +34,7 @@ from .common import (
     out,
     print_json,
     read_tasks,
+    store_url,
 )
 from .experiment_command import show_result
 from .methods import METHODS, named_methods, resampling_by_model
@@ -98,14 +100,19 @@ def compare_methods(
     if to is not None and to.is_dir():
         raise UsageError(f"--out {to} is a folder: name the HTML file, as in --out report.html")
     benchmarks = _benchmarks(tasks or ["starter"], data, limit)
+    check_comparison(methods, benchmarks, seeds=seeds, train=train, replicates=replicates)
+    store = store_url(store)
+    if to is not None:
+        make_folder(to.parent)
     every = [task for own in benchmarks.values() for task in own]
     check_models(tunable_program(pool, max_tokens=max_tokens), every, oracle=oracle)
     searching = sum(seeds for m in methods.values() if m.searches)
-    err.print(
-        f"{searching} searches of at most {budget_tokens:,} tokens each, {searching * budget_tokens:,} in all at most;"
-        " then every found program on the locked tasks",
-        soft_wrap=True,
-    )
+    if searching:
+        err.print(
+            f"{searching} search{'es' * (searching > 1)} of at most {budget_tokens:,} tokens each,"
+            f" {searching * budget_tokens:,} in all at most; then every found program on the locked tasks",
+            soft_wrap=True,
+        )
     with command_session(store, seed) as session:
         found = compare(
             methods,
@@ -130,6 +137,20 @@ def compare_methods(
     out.print(escape(f"paid for the locked tasks now: {paid.calls} model calls, {paid.tokens:,} tokens"))
     if written:
         out.print(escape(f"written: {written}, with .md and .json beside it"), soft_wrap=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a report before anything is paid.
+
+    Raises:
+        UsageError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out: the folder {folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"--out: nothing can be written into the folder {folder}")
 
 
 def write_comparison(found: Compared, to: Path | None) -> str | None:

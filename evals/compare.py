@@ -9,13 +9,12 @@ from typing import Any
 
 import dspy
 
-from ..errors import UsageError
 from ..runtime.budget import Budget
 from ..runtime.run import current_session
 from ..runtime.task import Task
 from ..runtime.versions import versions
 from .compare_locked import Conditions, Locked, Resampler, confirm_searches, families
-from .compare_methods import Compiles, Given, Kind, Method, Terms, given
+from .compare_methods import Compiles, Given, Kind, Method, Terms, check_comparison, given
 from .compare_searches import Search, Watch, run_searches
 from .compare_tables import curves, drawings, inflation_table, searches_table, structures_table
 from .compare_words import REQUIRED, against_resampling, inflation, rediscovery, topology
@@ -28,7 +27,18 @@ from .scoring import Scores
 from .split import split
 from .statistics import power
 
-__all__ = ["Compared", "Compiles", "Given", "Kind", "Method", "Search", "Terms", "compare", "given"]
+__all__ = [
+    "Compared",
+    "Compiles",
+    "Given",
+    "Kind",
+    "Method",
+    "Search",
+    "Terms",
+    "check_comparison",
+    "compare",
+    "given",
+]
 
 TITLE = "Methods compared"
 QUESTION = (
@@ -101,7 +111,7 @@ def compare(
         >>> compare({"loop": given(ger, "simple loop"), "tuned": Method(make_tuner, ger, "simple loop")},
         ...         {"starter": tasks}, budget=Budget(tokens=100_000))    # doctest: +SKIP
     """
-    _check(methods, tasks, seeds, replicates)
+    check_comparison(methods, tasks, seeds=seeds, train=train, replicates=replicates)
     session = current_session()
     search_tasks: list[Task] = []
     locked_tasks: dict[str, list[Task]] = {}
@@ -150,20 +160,6 @@ def compare(
         simulated=simulated,
     )
     return Compared(result.with_scores(_scores(parts)), tuple(searches), tuple(parts), told.helps)
-
-
-def _check(
-    methods: Mapping[str, Method], tasks: Mapping[str, Sequence[Task]], seeds: int, replicates: int
-) -> None:
-    if len(methods) < 2:
-        raise UsageError("a comparison needs at least two methods")
-    if not tasks or not all(tasks.values()):
-        raise UsageError("a comparison needs at least one benchmark, and tasks in each")
-    if min(seeds, replicates) < 1:
-        raise UsageError("seeds and replicates must be at least 1")
-    ids = [task.task_id for own in tasks.values() for task in own]
-    if len(set(ids)) != len(ids):
-        raise UsageError("a task_id stands in the benchmarks twice: ids must be unique over all of them")
 
 
 def _pairs(methods: Mapping[str, Method]) -> dict[str, list[tuple[str, str]]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import dspy
 
+from ..errors import UsageError
 from ..runtime.budget import Budget
 from ..runtime.store import Store
 from ..runtime.task import Task
+from .split import split
 
 Kind = Literal["simple loop", "resampling", "topology", "other"]
 """What a method's programs are: of the simple loop's structure, plain resampling, or of a searched structure."""
@@ -79,3 +81,29 @@ def given(program: dspy.Module, kind: Kind) -> Method:
         False
     """
     return Method(lambda terms: Given(), program, kind, searches=False)
+
+
+def check_comparison(
+    methods: Mapping[str, Method],
+    tasks: Mapping[str, Sequence[Task]],
+    *,
+    seeds: int,
+    train: float,
+    replicates: int,
+) -> None:
+    """Refuse what `compare` cannot do, before anything is paid; the arguments are its own.
+
+    Raises:
+        UsageError: A name, number or set of tasks does not fit.
+    """
+    if len(methods) < 2:
+        raise UsageError(f"a comparison needs at least two methods, not {' '.join(methods) or 'none'} alone")
+    if not tasks or not all(tasks.values()):
+        raise UsageError("a comparison needs at least one benchmark, and tasks in each")
+    if min(seeds, replicates) < 1:
+        raise UsageError("seeds and replicates must be at least 1")
+    ids = [task.task_id for own in tasks.values() for task in own]
+    if len(set(ids)) != len(ids):
+        raise UsageError("a task_id stands in the benchmarks twice: ids must be unique over all of them")
+    for own in tasks.values():
+        split(own, train)
