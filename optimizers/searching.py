@@ -7,6 +7,7 @@ from contextlib import suppress
 import optuna
 
 from ..errors import BudgetExhausted
+from ..evals.check import solved
 from .job import TuningJob
 from .racing import stopper
 from .recording import record
@@ -19,6 +20,9 @@ _MOST_TRIALS = 200
 
 def search(job: TuningJob) -> None:
     """Try configurations until the budget's share, the number of trials or the space is used up.
+
+    Without a number of trials it ends, too, once as many configurations as there are finalists solved every task: the
+    search cannot tell better ones from these.
 
     Raises:
         BudgetExhausted: The budget did not reach for a single configuration.
@@ -35,7 +39,12 @@ def search(job: TuningJob) -> None:
         seed=None if options.sampler else options.seed,
     )
     budget = f"{limit} trials, {job.meter.budget!r}"
-    while (turn := turns.next(budget)) is not None:
+    while True:
+        if options.budget.n_trials is None and nothing_to_win(job, options.finalists):
+            turns.end(budget)
+        turn = turns.next(budget)
+        if turn is None:
+            return
         trial, values = turn
         try:
             scores = job.score_values(
@@ -68,6 +77,14 @@ def trial_limit(job: TuningJob) -> int:
     if budget.n_trials is not None:
         return budget.n_trials
     return _MOST_TRIALS if budget.model_dump(exclude_none=True) else _DEFAULT_TRIALS
+
+
+def nothing_to_win(job: TuningJob, configurations: int) -> bool:
+    """Whether so many configurations solved every task, and quality is all that counts."""
+    options = job.options
+    if options.metric is not solved or len(options.objectives) > 1 or options.pick is not None:
+        return False
+    return sum(one.complete and one.rate == 1.0 for one in job.tried()) >= configurations
 
 
 def _replicate(job: TuningJob, values: Values) -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..evals.check import solved
 from ..evals.search_record import Cost, Estimate
 from .job import TuningJob
 from .pilot import PilotRun
-from .searching import trial_limit
+from .searching import nothing_to_win, trial_limit
 from .trials import Tried, finished, key
 
 _LEAST_SHARE = 0.01
@@ -77,7 +76,7 @@ def _shares(job: TuningJob, plan: Plan) -> tuple[float, float]:
     finalists = max(_LEAST_SHARE, 1 - estimate.confirmation_runs / estimate.affordable_runs)
     search = finalists - _finalist_runs(job, estimate) / estimate.affordable_runs
     is_full = len(finished(job.study)) >= trial_limit(job) or len(found) >= job.size
-    if is_full or search <= 0 or _nothing_to_win(job, found):
+    if is_full or search <= 0 or nothing_to_win(job, 1):
         return 0.0, finalists
     return search if _runs_left(job, run, search) >= estimate.runs_each else 0.0, finalists
 
@@ -108,10 +107,3 @@ def _dearest(job: TuningJob, found: list[Tried]) -> Cost:
     rows = [one.cost for one in found if key(one.values) == key(job.defaults) or one in best]
     costs = [cost for cost in rows if cost is not None]
     return Cost(**{name: max(getattr(cost, name) for cost in costs) for name in Cost.model_fields})
-
-
-def _nothing_to_win(job: TuningJob, found: list[Tried]) -> bool:
-    options = job.options
-    if options.metric is not solved or len(options.objectives) > 1 or options.pick is not None:
-        return False
-    return any(one.complete and one.rate == 1.0 for one in found)
