@@ -46,13 +46,14 @@ class OptunaTuner:
     then tuned on all of them, and the figure is that of tuning like this. Tasks given as `valset` stay locked.
 
     Args:
-        budget: What may be paid; at most 60 % of it are the search's. Without any limit 20 configurations are tried.
+        budget: What may be paid; the search plans with at most 60 % of it, and goes on with what finalists and
+            confirmation do not need. Without any limit 20 configurations are tried.
         store: SQLAlchemy URL of cache, ledger and study, or an open store.
         metric: DSPy metric, `gl.solved` by default.
         seed: Seed of the search and of everything drawn.
-        finalists: How many of the best configurations are run again on fresh replicates, beside the defaults. Without
-            a number 3, and 5 along a Pareto front.
-        replicates: Fresh replicates of finalists and of the confirmation.
+        finalists: How many of the best configurations are run again on fresh replicates, beside the defaults (for
+            quality alone only where these still may win). Without a number 3, and 5 along a Pareto front.
+        replicates: Fresh replicates of the confirmation, and of finalists as long as they may win.
         objectives: "quality", and, for a Pareto front, "compute" (parameters × tokens, as-if) and "seconds" (of model
             time, as-if).
         pick: How the choice is made among the finalists, on the tuned tasks: `CheapestWithin(points=2)`, or the best
@@ -62,14 +63,14 @@ class OptunaTuner:
             does it with both where they are fewer than 60 tasks and the budget reaches, else keeps to the split; None
             is "few" without a `valset`, and 0 with one.
         sampler: Any Optuna sampler. Without one: brute force where every configuration can be tried, else seeded TPE
-            that keeps earlier stages, see `optimizers.prefix_sampler`.
+            that keeps earlier stages, of whose draws a posterior picks; see `optimizers.prefix_sampler`.
         pruner: Any Optuna pruner, instead of racing; for one objective only. `WilcoxonPruner` is told each task's
             score, any other the mean over the tasks so far.
         study: Name of the study; made from the content of program, space, tasks, objectives and seed without one.
         oracle: Let hidden tests steer too; stamped on every figure.
         concurrency: Runs at once.
         executor: Runs the scoring inside a trial, see `gl.score`: a Dask cluster's `client.get_executor()`, say.
-        racing: End a configuration early when paired evidence says that it cannot win; see `optimizers.racing`.
+        racing: End a configuration early when paired evidence says that it hardly can win; see `optimizers.racing`.
         on_progress: Called after each scored task.
 
     Attributes:
