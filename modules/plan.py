@@ -33,7 +33,9 @@ class PlanSteps(BaseModel):
         return "\n".join([*lines, *(f"Easily missed: {case.strip()}" for case in self.missed)])
 
 
-PLAN_FORM = Form(PlanSteps, 'Answer as JSON: {"steps": ["first step", "second step"], "missed": ["a case"]}')
+PLAN_FORM = Form(
+    PlanSteps, 'Answer as JSON with "steps", a list of sentences, and "missed", a list of cases.'
+)
 
 
 class WriteByPlan(dspy.Signature):
@@ -53,7 +55,8 @@ class Plan(ModelStage):
         top_p: Nucleus sampling; None leaves it to the server.
         max_tokens: Most tokens of the plan.
         structured: Ask for the steps as data, by a JSON schema where the server knows schemas; read leniently in any
-            case. The draft is shown the same numbered lines either way.
+            case. The draft is shown numbered lines, not data. Off by default: a plan is read by a model, which reads
+            anything, and the data's form costs tokens.
         name: The stage's place in the program, which goes into seeds.
 
     Example:
@@ -61,7 +64,6 @@ class Plan(ModelStage):
         200
     """
 
-    form = PLAN_FORM
     add_imports: Setting = setting(False)
 
     def __init__(
@@ -84,6 +86,10 @@ class Plan(ModelStage):
         )
         del self.add_imports  # the class's own holds: a plan has no imports, so that is no setting here
         self.structured = setting(structured)
+
+    def form(self, problem: Problem) -> Form | None:
+        """See `ModelStage.form`."""
+        return PLAN_FORM
 
     def forward(self, problem: Problem, iteration: int | None = None) -> dspy.Prediction:
         """Plan.

@@ -51,7 +51,8 @@ def prompt_needs(program: dspy.Module, tasks: Sequence[Task], *, oracle: bool = 
         )
         earlier = [n for n in signature.input_fields if n not in ("problem", "feedback")]
         added = most_answer * len(earlier) + (_FEEDBACK_TOKENS if "feedback" in signature.input_fields else 0)
-        said = [str(m["content"]) for m in messages] + ([stage.form.words] if stage.form else [])
+        forms = [form.words for problem in problems if (form := stage.form(problem))]
+        said = [*(str(m["content"]) for m in messages), *sorted(forms, key=len)[-1:]]
         text = "\n".join(said)
         for model in _models(stage):
             needs.append(

@@ -17,7 +17,7 @@ from ..runtime.engine import unwrap
 from ..runtime.language_model import LanguageModel, language_model
 from ..runtime.problem import Problem
 from ..runtime.run import Run, collect_calls, current_run, current_session, use_run, use_stage
-from ..runtime.structured import Form, schema_format
+from ..runtime.structured import Form
 from .adapter import CodeAdapter
 from .knobs import Setting, setting
 
@@ -44,12 +44,10 @@ class ModelStage(dspy.Module):
     Attributes:
         predict: The `dspy.Predict` behind it, so that DSPy's prompt optimizers find it.
         by_token: Whether it asks its model a token at a time (`runtime.token_calls`).
-        form: What its answers are as data, where they may be: its words end the prompt, its schema goes to the server.
-        structured: Whether they are to be.
+        structured: Whether its answers are to be data, where it has a form for them.
     """
 
     by_token: bool = False
-    form: Form | None = None
     structured: Setting = setting(False)
 
     def __init__(
@@ -109,9 +107,10 @@ class ModelStage(dspy.Module):
         words = self.instructions.value if "instructions" in vars(self) else None
         signature = cast("Any", self.predict).signature
         variant: dict[str, Any] = {}
-        if self.form is not None and self.structured.value:
-            config["response_format"] = schema_format(self.form.model)
-            words = f"{signature.instructions if words is None else words} {self.form.words}"
+        form = self.form(problem) if self.structured.value else None
+        if form is not None:
+            config["response_format"] = form.response_format()
+            words = f"{signature.instructions if words is None else words} {form.words}"
         if words is not None:
             variant["signature"] = signature.with_instructions(str(words))
         with (
@@ -136,6 +135,10 @@ class ModelStage(dspy.Module):
             call_keys=tuple(c.key for c in calls),
         )
         return prediction, attempt
+
+    def form(self, problem: Problem) -> Form | None:
+        """What an answer is as data: its words end the prompt, its schema goes to the server; None where it is none."""
+        return None
 
     def language_model(self) -> LanguageModel:
         """The language model in force, with Greenloop's engine attached.

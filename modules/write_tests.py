@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -33,11 +34,11 @@ class TestList(BaseModel):
     tests: list[str] = Field(json_schema_extra={"minItems": 1, "maxItems": 6})
 
 
-TESTS_FORM = Form(
-    TestList,
-    "Answer as JSON, with single quotes inside the tests: "
-    '{"tests": ["assert NAME(arguments) == result", "assert NAME(others) == result"]}',
-)
+def tests_form(entry_point: str) -> Form:
+    """Tests of one function as data: the grammar leaves the model arguments and results alone."""
+    words = f'Answer as JSON with "tests", a list of texts that begin with `assert {entry_point}(`, in single quotes.'
+    texts = rf"^assert {re.escape(entry_point)}\([^\"\\\n]{{0,160}}\) == [^\"\\\n]{{1,80}}$"
+    return Form(TestList, words, {"tests": texts})
 
 
 class WriteTests(ModelStage):
@@ -57,7 +58,9 @@ class WriteTests(ModelStage):
         agreement: How many of them must say the same.
         enough: With so many visible tests none are written, and no call is made.
         structured: Ask for the tests as data, by a JSON schema where the server knows schemas. Whatever comes is read
-            leniently, so the setting changes what is asked, never what passes.
+            leniently, so the setting changes what is asked, never what passes. Off by default: it is not shown to be
+            better (embedded model, starter tasks: 6 of 10 drafts held a readable test with it, 21 of 55 without; of
+            those tests 7 of 24 and 23 of 86 were right). A `Choice([False, True])` lets a tuner find out.
         name: The stage's place in the program, which goes into seeds.
 
     Example:
@@ -68,7 +71,6 @@ class WriteTests(ModelStage):
     among themselves, which costs no code.
     """
 
-    form = TESTS_FORM
     add_imports: Setting = setting(False)
 
     def __init__(
@@ -99,6 +101,10 @@ class WriteTests(ModelStage):
         self.structured = setting(structured)
         if self.agreement.value < 1 or self.drafts.value < 1:
             raise ProgramError("WriteTests needs at least one draft and an agreement of at least 1")
+
+    def form(self, problem: Problem) -> Form | None:
+        """See `ModelStage.form`."""
+        return tests_form(problem.entry_point)
 
     def forward(self, problem: Problem) -> dspy.Prediction:
         """Write tests.

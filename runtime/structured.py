@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -22,11 +23,21 @@ class Form:
 
     Attributes:
         model: What it should be; servers that know schemas are sent its schema.
-        words: The same in words, with an example: a model sees no schema, and some servers know none.
+        words: The same in words, since a model sees no schema, and some servers know none. Without an example: very
+            small models give it back as their answer.
+        patterns: Field to a regular expression (``^…$``) for the texts in its list.
     """
 
     model: type[BaseModel]
     words: str
+    patterns: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def response_format(self) -> dict[str, Any]:
+        """The ``response_format`` that asks a server for it."""
+        made = schema_format(self.model)
+        for name, pattern in self.patterns.items():
+            made["json_schema"]["schema"]["properties"][name]["items"]["pattern"] = pattern
+        return made
 
 
 def schema_format(model: type[BaseModel]) -> dict[str, Any]:

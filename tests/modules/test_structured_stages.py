@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import greenloop as gl
 import pytest
@@ -23,7 +24,7 @@ def test_a_structured_plan_is_shown_as_numbered_lines() -> None:
         plan = Plan(model=model, structured=True)(problem=TASK.problem).plan
     assert plan == "1. Add both.\n2. Return it.\nEasily missed: no numbers"
     (call,) = model.calls
-    assert 'Answer as JSON: {"steps"' in call.messages[-1]["content"]
+    assert 'Answer as JSON with "steps"' in call.messages[-1]["content"]
     assert call.response_format is not None
     schema = call.response_format["json_schema"]["schema"]
     assert (schema["required"], schema["properties"]["steps"]["maxItems"]) == (["steps"], 5)
@@ -63,7 +64,10 @@ def test_drafts_as_data_agree_like_any_others() -> None:
         assert WriteTests(model=model, structured=True)(problem=TASK.problem).tests == (
             "assert add(0, 0) == 0",
         )
-    assert all(call.response_format for call in model.calls)
+    for call in model.calls:
+        pattern = call.response_format["json_schema"]["schema"]["properties"]["tests"]["items"]["pattern"]
+        assert re.fullmatch(pattern, "assert add('a', [1]) == 2.5")
+        assert not any(re.fullmatch(pattern, text) for text in ("assert add(1)", "assert sub(1) == 2", "x"))
 
 
 @pytest.mark.parametrize("stage", [Plan, WriteTests])
@@ -88,7 +92,7 @@ def test_a_server_that_refuses_schemas_is_asked_in_words_alone() -> None:
 
 @pytest.mark.embedded
 def test_the_embedded_model_keeps_to_the_schemas() -> None:
-    settings = {"model": "embedded?num_ctx=2048", "structured": True, "temperature": 0.0}
+    settings = {"model": "embedded?num_ctx=2048", "structured": True, "temperature": 0.0, "max_tokens": 80}
     made: list[CallRecord] = []
     with gl.session() as session:
         session.on_call = (made.append,)
@@ -96,6 +100,7 @@ def test_the_embedded_model_keeps_to_the_schemas() -> None:
         WriteTests(**settings, drafts=1)(problem=TASK.problem)
         texts = [session.store.answer(call.key).content["text"] for call in made]
     assert plan.startswith("1. ")
+    assert all("assert add(" in line for line in texts[1].splitlines() if "assert" in line)
     for text, form in zip(texts, (PlanSteps, TestList), strict=True):
         assert read_answer(text, form) is not None
         assert text.lstrip().startswith("{"), "the grammar lets nothing else through"
