@@ -10,9 +10,7 @@ Rounds are interleaved, so that a busy moment of the machine hits every way; the
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -22,54 +20,13 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
 import sandbox_baselines as baselines
 from greenloop.runtime.execution import Candidate, Limits
 from greenloop.runtime.sandbox import Sandbox, probe
-from greenloop.testing.sandbox_soak import Footprint, descendants, footprint, soak, tree_memory_mb
-
-ASSERTS = 5
-Program = tuple[Candidate, list[str], str]
-
-
-def programs(count: int) -> list[Program]:
-    """Small functions with five assertions each, as (candidate, tests) and as one source."""
-    made: list[Program] = []
-    for i in range(count):
-        name = f"solve_{i}"
-        code = f"def {name}(n):\n    total = 0\n    for k in range(n):\n        total += k * {i}\n    return total\n"
-        cases = [[n, i * n * (n - 1) // 2] for n in range(1, ASSERTS + 1)]
-        tests = [f"assert {name}({n}) == {want}" for n, want in cases]
-        whole = code + "\n".join(tests) + f"\n# {json.dumps([name, cases])}\n"
-        made.append((Candidate(code, name), tests, whole))
-    return made
-
-
-def timed(work: Callable[[Program], bool], todo: list[Program], workers: int) -> float:
-    """Seconds for all programs with so many threads; every one must pass."""
-    left = list(todo)
-    wrong: list[str] = []
-
-    def go() -> None:
-        while True:
-            try:
-                program = left.pop()
-            except IndexError:
-                return
-            if not work(program):
-                wrong.append(program[0].entry_point)
-
-    threads = [threading.Thread(target=go) for _ in range(workers)]
-    started = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    seconds = time.perf_counter() - started
-    if wrong:
-        raise SystemExit(f"programs that must pass did not: {wrong[:3]}")
-    return seconds
+from greenloop.testing.sandbox_soak import Footprint, footprint, soak, tree_memory_mb
+from sandbox_scaling import scaling
+from sandbox_work import ASSERTS, Program, children, processor_s, programs, timed
 
 
 def table(count: int, rounds: int, packages: bool) -> None:
@@ -104,53 +61,41 @@ def table(count: int, rounds: int, packages: bool) -> None:
             except Exception as error:  # noqa: BLE001 - a foreign package that does not run is a note
                 notes.append(f"{name}: {type(error).__name__}: {error}")
                 del ways[name]
-        for _ in range(rounds):
-            for workers in (1, 2):
-                for name, work in ways.items():
+        print(
+            f"{count} programs with {ASSERTS} asserts each, best of {rounds} rounds, {os.cpu_count()} processors\n"
+        )
+        print(
+            f"{'way':44} {'1 worker/s':>10} {'ms':>7} {'2 workers/s':>12} {'scaling':>8} {'processor ms':>13}",
+            flush=True,
+        )
+        for number in range(1, rounds + 1):
+            for name, work in ways.items():
+                for workers in (1, 2):
                     running, before = children(), processor_s()
                     seconds = timed(work, todo, workers)
                     used = processor_s() - before
                     if running <= children():  # a worker that was recycled takes its seconds with it
                         spent[name] = min(used, spent.get(name, used))
                     best[name, workers] = min(seconds, best.get((name, workers), seconds))
-    print(
-        f"{count} programs with {ASSERTS} asserts each, best of {rounds} rounds, {os.cpu_count()} processors\n"
-    )
-    print(f"{'way':44} {'1 worker/s':>10} {'ms':>7} {'2 workers/s':>12} {'scaling':>8} {'processor ms':>13}")
-    for name in ways:
-        one, two = best[name, 1], best[name, 2]
-        print(
-            f"{name:44} {count / one:10.0f} {one / count * 1e3:7.2f} {count / two:12.0f} {one / two:8.2f}"
-            f" {spent[name] / count * 1e3 if name in spent else float('nan'):13.2f}"
-        )
+                one, two = best[name, 1], best[name, 2]
+                row = (
+                    f"{name:44} {count / one:10.0f} {one / count * 1e3:7.2f} {count / two:12.0f} {one / two:8.2f}"
+                    f" {spent[name] / count * 1e3 if name in spent else float('nan'):13.2f}"
+                )
+                if number == rounds:
+                    print(row, flush=True)
+                else:
+                    print(f"round {number}: {row}", file=sys.stderr, flush=True)
     ours = f"greenloop, tier {default}"
     names = list(ways)
     print(f"\ndefault tier: {default}")
     for letter, goal, better in (("(a)", 3.0, "≥"), ("(b)", 1.4, "≥")):
         other = next(n for n in names if n.startswith(letter))
         print(f"  {best[other, 1] / best[ours, 1]:5.2f}× {letter} at one worker     (goal {better} {goal}×)")
-    print(f"  {best[ours, 1] / best[ours, 2]:5.2f}× from one worker to two  (goal ≥ 1.7×)")
     other = next(n for n in names if n.startswith("(e)"))
     print(f"  {best[ours, 1] / best[other, 1]:5.2f}× the time of (e)          (goal ≤ 1.5×)")
     for note in notes:
         print(f"  note: {note}")
-
-
-def children() -> set[str]:
-    """Process ids of this process's own children: the launchers of workers."""
-    return {pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()}
-
-
-def processor_s() -> float:
-    """Processor seconds of this process and of all that it started."""
-    total = time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
-    for pid in descendants():
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        total += sum(int(n) for n in fields[11:15]) / os.sysconf("SC_CLK_TCK")
-    return total
 
 
 def memory() -> None:
@@ -276,7 +221,9 @@ def main() -> None:
     if arguments.soak:
         print_soak(arguments.soak)
         return
-    table(40 if arguments.quick else 164, 2 if arguments.quick else 5, arguments.packages)
+    count, rounds = (40, 2) if arguments.quick else (164, 5)
+    table(count, rounds, arguments.packages)
+    scaling(count, rounds)
     memory()
     if not arguments.no_model:
         beside_a_model(32 if arguments.quick else 64, 2 if arguments.quick else 3)
