@@ -123,11 +123,14 @@ class SharedMeter(Meter):
 
     @contextmanager
     def reserve(self, tokens: int) -> Generator[Any, None, None]:
-        """See `Meter.reserve`; what was paid is in the store before anything else is done with the answer."""
-        with super().reserve(tokens) as settle:
-            yield settle
-        if self._crew.store.claims is not None:  # nobody else reads a store in memory
-            self.book()
+        """See `Meter.reserve`; what was paid is in the store before anything else is done with the answer, or with the
+        outage that the call ended in."""
+        try:
+            with super().reserve(tokens) as settle:
+                yield settle
+        finally:
+            if self._crew.store.claims is not None:  # nobody else reads a store in memory
+                self.book()
 
     def refresh(self) -> None:
         """See what the others have paid."""

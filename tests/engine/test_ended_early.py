@@ -28,8 +28,8 @@ def asked(model: Any, meter: Meter | None = None) -> BaseException:
     return unwrap(caught.value)
 
 
-@pytest.mark.parametrize("limit", ["stall_s", "timeout_s"])
-def test_what_a_stalled_or_overlong_call_streamed_is_booked(limit: str) -> None:
+@pytest.mark.parametrize(("limit", "seconds"), [("stall_s", 2.0), ("timeout_s", 6.0)])
+def test_what_a_stalled_or_overlong_call_streamed_is_booked(limit: str, seconds: float) -> None:
     meter = Meter()
     with ChatServer(lambda body: ["warm"]) as server:
         with session():
@@ -37,7 +37,7 @@ def test_what_a_stalled_or_overlong_call_streamed_is_booked(limit: str) -> None:
                 "Load what a first call loads: only then is a limit one of the server's."
             )
         server.script = lambda body: ["one ", "two ", "three ", HANG_S]
-        error = asked(language_model(server.name(), retry_s=0, **{limit: 3.0}), meter)
+        error = asked(language_model(server.name(), retry_s=0, **{limit: seconds}), meter)
     assert isinstance(error, ModelTimeout)
     assert meter.paid.tokens_out == 3
     assert 8 <= meter.paid.tokens_in <= 30, "the prompt was read, and no server counted it"

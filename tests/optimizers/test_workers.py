@@ -14,7 +14,7 @@ from typing import Any
 import greenloop as gl
 import optuna
 import pytest
-from greenloop.errors import BudgetExhausted
+from greenloop.errors import BudgetExhausted, ModelTimeout
 from greenloop.optimizers.crew import Crew, SharedMeter
 from greenloop.optimizers.space import space
 from greenloop.optimizers.study import open_study
@@ -225,3 +225,26 @@ def test_what_a_living_worker_was_granted_is_not_given_to_another(tmp_path: Path
         settle(Usage(calls=1, tokens_in=10))
     spend(theirs, 60)
     assert theirs.paid.tokens == 70
+
+
+def time_out(meter: SharedMeter) -> None:
+    with meter.reserve(60) as settle:
+        settle.lost(Usage(tokens_in=30))
+        settle.again()
+        raise ModelTimeout("late")
+
+
+def test_what_a_call_lost_is_known_to_all_workers_and_held_against_the_budget(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    one, two = Crew(open_store(url), "study"), Crew(open_store(url), "study")
+    mine, theirs = SharedMeter(gl.Budget(tokens=100), one), SharedMeter(gl.Budget(tokens=100), two)
+    with one.present():
+        with pytest.raises(ModelTimeout):
+            time_out(mine)
+        theirs.refresh()
+        assert theirs.paid.tokens == 30
+        with mine.reserve(60) as settle:
+            settle.lost(Usage(tokens_in=20))
+            with pytest.raises(BudgetExhausted):
+                settle.again()
+    assert mine.lost.tokens == mine.own.tokens == 50
