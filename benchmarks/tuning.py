@@ -4,10 +4,10 @@
     python benchmarks/tuning.py --quick    5 seeds
 
 (a) Model calls for 40 trials, with stored answers and racing, against Optuna over plain evaluation.
-(b) True score of what is returned at equal tokens, as regret against the best reachable configuration. Every method has
-    the same budget in all: the tuner's holds its finalists; the others search with all of it and return what scored best
-    once. Only the tuner says what its choice is worth, for which a confirmation pays extra: so plain search stands there
-    with these tokens added, too.
+(b) True score of what is returned at equal tokens, as regret against the best reachable configuration. Every method
+    has the same budget in all: the tuner's holds its finalists; the others search with all of it and return what scored
+    best once. Only the tuner says what its choice is worth, for which a confirmation pays extra: so plain search stands
+    there with these tokens added, too.
 (c) How often the best assignment of models to stages is found where one is known.
 """
 
@@ -105,7 +105,7 @@ def plain_search(
 
 
 def by_neat(world: SimulatedWorld, seed: int, calls: int) -> float:
-    """True score of what the paper's evolution finds for so many calls (of any length: it is not charged for tokens)."""
+    """True score of what the paper's evolution finds for so many calls, finalists beyond its search included."""
     truth = WorldOfGraphs(world, seed)
     found = simulated_search(
         "paper",
