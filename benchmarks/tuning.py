@@ -105,7 +105,10 @@ def plain_search(
 
 
 def by_neat(world: SimulatedWorld, seed: int, calls: int) -> float:
-    """True score of what the paper's evolution finds for so many calls, finalists beyond its search included."""
+    """True score of what the paper's evolution finds: its search ends after its share of so many calls.
+
+    Its calls may be of any length, and its finalists take what they need: the limit is not held against it.
+    """
     truth = WorldOfGraphs(world, seed)
     found = simulated_search(
         "paper",
