@@ -49,8 +49,8 @@ from .tune_command import tuning_progress
 _CALLS = 2
 _MAX_TOKENS = 112
 _TEMPERATURE = 0.3
-_TASKS = 24
-_TUNED_TASKS = 6
+_TASKS = 20
+_TUNED_TASKS = 5
 _TRIALS = 3
 
 
