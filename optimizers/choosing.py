@@ -11,11 +11,10 @@ from ..evals.evidence import Finalist
 from ..evals.scoring import Scores
 from .front import chosen_by, worth_rerunning
 from .job import FRESH, TuningJob
-from .posterior import Posterior
+from .posterior import LEAST_CHANCE, Posterior, chance_of_more
 from .trials import Tried, Values, key
 
 _EQUAL_DIGITS = 3  # a tenth of a point
-_LEAST_CHANCE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +80,9 @@ def _most_expected(job: TuningJob, found: Sequence[Tried], complete: Sequence[Tr
         first = order[0]
 
         def chance(i: int) -> float:
-            spread = math.hypot(deviations[i], deviations[first]) or 1e-9
-            return 0.5 * math.erfc((means[first] - means[i]) / (math.sqrt(2) * spread))
+            return chance_of_more(means[i] - means[first], math.hypot(deviations[i], deviations[first]))
 
-        return [some[i] for i in order if chance(i) >= _LEAST_CHANCE]
+        return [some[i] for i in order if chance(i) >= LEAST_CHANCE]
 
     hopeful = still_may_win(complete)
     left = hopeful[: job.options.finalists]

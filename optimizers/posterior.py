@@ -17,6 +17,9 @@ _SPREADS = (1.0, 0.7, 0.25)
 _STEPS, _WIDEST = 40, 4.0
 _PRIOR_RUNS = 2.0
 
+LEAST_CHANCE = 0.1
+"""A configuration with a smaller chance to be the best hardly can win: it gets no more runs."""
+
 
 class Posterior:
     """Mean and standard deviation of what configurations truly score on the tuned tasks.
@@ -173,9 +176,19 @@ class Belief:
             weight = variance / (variance + self.noise / len(known)) if variance else 0.0
             mean += weight * (centre + sum(known) / len(known) - mean)
             variance *= 1 - weight
-        if not variance:
-            return float(mean > self.best)
-        return 0.5 * math.erfc((self.best - mean) / math.sqrt(2 * variance))
+        return chance_of_more(mean - self.best, math.sqrt(variance))
+
+
+def chance_of_more(lead: float, deviation: float) -> float:
+    """Chance that a difference is positive which is expected to be `lead`, with this standard deviation.
+
+    Example:
+        >>> chance_of_more(0.0, 0.1), chance_of_more(0.1, 0.0)
+        (0.5, 1.0)
+    """
+    if not deviation:
+        return float(lead > 0) if lead else 0.5
+    return 0.5 * math.erfc(-lead / (math.sqrt(2) * deviation))
 
 
 def task_means(tried: Sequence[Tried]) -> dict[str, float]:

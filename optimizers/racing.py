@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import optuna
 
 from ..evals.scoring import TaskScore
-from .posterior import Belief, Posterior
+from .posterior import LEAST_CHANCE, Belief, Posterior
 from .trials import Values
 
 if TYPE_CHECKING:
     from .job import TuningJob
 
 _ALPHA = 0.01
-_LEAST_CHANCE = 0.1
 _LEADERS = 3
 _LEAST_TASKS = 8
 _LEAST_SIGNED_RANKS = 7
@@ -84,13 +83,14 @@ def stopper(job: TuningJob, trial: optuna.Trial, values: Values) -> Callable[[li
         return _Pruned(trial, pruner, [task.task_id for task in job.tasks])
     if not job.options.racing:
         return Race([]).lost
-    complete = sorted((one for one in job.tried() if one.complete), key=lambda one: -one.rate)
+    found = job.tried()
+    complete = sorted((one for one in found if one.complete), key=lambda one: -one.rate)
     leaders = [one.by_task for one in complete]
     if len(job.options.objectives) == 1:
         race = Race(leaders[:_LEADERS])
         if len(complete) < _LEADERS or job.options.pick is not None:
             return race.lost
-        return _Hopeless(race, Posterior(job.found, job.tried()).belief(values, complete), len(job.tasks))
+        return _Hopeless(race, Posterior(job.found, found).belief(values, complete), len(job.tasks))
     kinds = [i for i, name in enumerate(("compute", "seconds")) if name in job.options.objectives]
     costs = [{task: [row[k] for k in kinds] for task, row in one.costs.items()} for one in complete]
 
@@ -116,7 +116,7 @@ class _Hopeless:
         if not _LEAST_TASKS <= len(scores) < self._tasks:
             return False
         chance = self._belief.chance_of_best({item.task_id: item.score for item in scores})
-        return chance < _LEAST_CHANCE or self._race.lost(scores)
+        return chance < LEAST_CHANCE or self._race.lost(scores)
 
 
 class _Pruned:

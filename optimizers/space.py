@@ -101,7 +101,7 @@ def place_of(knob: Knob, value: Any) -> float:
         return float(knob.labels.index(value))
     assert isinstance(knob, Int | Float)
     low, high, at = (math.log(x) if knob.log else x for x in (knob.low, knob.high, value))
-    return (at - low) / (high - low)
+    return (at - low) / (high - low) if high > low else 0.0
 
 
 def with_values(program: dspy.Module, values: dict[str, Any]) -> dspy.Module:

@@ -190,9 +190,8 @@ def parse_model(name: str, **options: Any) -> ModelSpec:
         return ModelSpec(
             name=written, backend="openai", model=f"openai/{model}", api_base=_url(url), options=chosen
         )
-    if (
-        "/" in name and "://" in name
-    ):  # litellm takes some of these for an address, and sends its provider's key there
+    if "/" in name and "://" in name:
+        # litellm takes some of these for an address, and sends its provider's key there.
         raise UsageError(
             f"{written!r}: a provider's name holds no URL; a server of your own is openai:MODEL@URL"
         )
@@ -261,11 +260,15 @@ def _url(text: str, default_port: int | None = None) -> str:
 
     url = (text if "://" in text else f"http://{text}").rstrip("/")
     parts = urlsplit(url)
+    try:
+        named = parts.port
+    except ValueError as error:
+        raise UnknownModel(f"{text!r} is no URL: {error}") from error
     host = "127.0.0.1" if parts.hostname == "0.0.0.0" else parts.hostname or ""
     if not host:
         raise UnknownModel(f"{text!r} is no URL: write http://HOST:PORT")
     netloc = f"[{host}]" if ":" in host else host
-    port = parts.port or (default_port if parts.scheme == "http" else None)
+    port = named or (default_port if parts.scheme == "http" else None)
     return f"{parts.scheme}://{netloc}{f':{port}' if port else ''}{parts.path}"
 
 

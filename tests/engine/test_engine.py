@@ -276,6 +276,7 @@ def test_options_may_stand_in_a_name() -> None:
         ("/models/a.gguf", r"write gguf:/models/a\.gguf"),
         ("gguf:/no/such.gguf", r"there is no file /no/such\.gguf"),
         ("openai:m@", "is no URL"),
+        ("openai:m@http://h:99999/v1", "is no URL: Port out of range"),
         ("", "unknown model ''"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from greenloop import Choice, Float, Int
@@ -35,6 +36,20 @@ def test_neighbours_bring_an_estimate_nearer_to_the_truth_than_its_own_score() -
     raw = [abs(one.rate - true_rate(one.values)) for one in some]
     assert sum(errors) < 0.7 * sum(raw)
     assert sum(e <= 2 * d for e, d in zip(errors, deviations, strict=True)) >= 34
+
+
+def test_a_knob_of_a_single_value_is_no_obstacle() -> None:
+    found = {
+        **FOUND,
+        "max_tokens": Int(200, 200, default=200),
+        "top_p": Float(0.9, 0.9, default=0.9, log=True),
+    }
+    rng = random.Random(0)
+    some = [configuration(rng, i) for i in range(6)]
+    more = [replace(one, values={**one.values, "max_tokens": 200, "top_p": 0.9}) for one in some]
+    wanted, _ = Posterior(FOUND, some).of([one.values for one in some])
+    means, _ = Posterior(found, more).of([one.values for one in more])
+    assert means == pytest.approx(wanted, abs=1e-3)
 
 
 def test_one_lucky_score_among_poor_neighbours_is_not_believed() -> None:
