@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import dspy
 
-from ..errors import ProgramError
 from ..runtime.attempt import Attempt
 from ..runtime.execution import Execution
 from ..runtime.problem import Problem
+from .allowed import BEST_OR_LAST, COUNT, OneOf
 from .execute import Execute
 from .feedback import feedback as feedback_text
 from .generate import Generate
@@ -120,6 +120,8 @@ class GenerateCritiqueRefine(Program):
         True
     """
 
+    allowed: ClassVar = {"rounds": COUNT, "stop": OneOf(("on_pass", "never")), "keep": BEST_OR_LAST}
+
     def __init__(
         self,
         *,
@@ -139,10 +141,6 @@ class GenerateCritiqueRefine(Program):
         self.rounds = setting(rounds)
         self.stop = setting(stop)
         self.keep = setting(keep)
-        if self.stop.value not in ("on_pass", "never"):
-            raise ProgramError(f'stop must be "on_pass" or "never", not {self.stop.value!r}')
-        if self.keep.value not in ("best", "last"):
-            raise ProgramError(f'keep must be "best" or "last", not {self.keep.value!r}')
 
     def solve(self, problem: Problem) -> str:
         """Run the loop."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from ..errors import ProgramError
 from ..runtime.attempt import Attempt
 from ..runtime.problem import Problem
+from .allowed import AT_LEAST_ONE, BEST_OR_LAST, COUNT, Number
 from .execute import Execute
 from .generate import Generate
 from .knobs import Setting, setting
@@ -38,6 +38,13 @@ class Escalate(Program):
     Source: the cascade of FrugalGPT (arXiv 2305.05176), with tests in place of its learned judge.
     """
 
+    allowed: ClassVar = {
+        "small_tries": AT_LEAST_ONE,
+        "larger_tries": COUNT,
+        "most_tokens": Number(1, whole=True, or_none=True),
+        "keep": BEST_OR_LAST,
+    }
+
     def __init__(
         self,
         *,
@@ -57,10 +64,6 @@ class Escalate(Program):
         self.larger_tries = setting(larger_tries)
         self.most_tokens = setting(most_tokens)
         self.keep = setting(keep)
-        if self.small_tries.value < 1:
-            raise ProgramError(f"Escalate needs at least one try of the small model, got {small_tries}")
-        if self.keep.value not in ("best", "last"):
-            raise ProgramError(f'keep must be "best" or "last", not {self.keep.value!r}')
 
     def solve(self, problem: Problem) -> str:
         """Run the cascade."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 import dspy
 
 from ..runtime.execution import Candidate, Execution, Limits
 from ..runtime.judge import run_candidate
 from ..runtime.problem import Problem
-from .feedback import feedback
+from .allowed import OneOf, Tunable
+from .feedback import FEEDBACK_STYLES, feedback
 from .knobs import Setting, setting
 from .stage import run_of
 
 
-class Execute(dspy.Module):
+class Execute(Tunable):
     """Runs code in the sandbox on the problem's steering tests; asks no model.
 
     With no such test it checks only that the code loads and defines the entry point: outcome `unverified`.
@@ -29,9 +29,11 @@ class Execute(dspy.Module):
         5
     """
 
+    allowed: ClassVar = {"feedback": OneOf(FEEDBACK_STYLES)}
+
     def __init__(self, *, limits: Limits | Setting | None = None, feedback: Any = "error_line") -> None:
         super().__init__()
-        self.limits = setting(asdict(limits) if isinstance(limits, Limits) else limits or asdict(Limits()))
+        self.limits = setting(limits or Limits())
         self.feedback = setting(feedback)
 
     def forward(self, problem: Problem, code: str) -> dspy.Prediction:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import dspy
 
 from ..runtime.execution import Execution
 from ..runtime.problem import Problem
+from .allowed import AT_LEAST_ONE, BEST_OR_LAST, COUNT, Number, Tunable
 from .critique import Critique
 from .escalate import over_cap
 from .execute import Execute
@@ -34,7 +35,7 @@ class Draft:
         return self.execution is not None and self.execution.outcome in ("passed", "unverified")
 
 
-class Drafts(dspy.Module):
+class Drafts(Tunable):
     """A generating node: draws drafts until one passes, at most `samples`, and gives the best.
 
     Args:
@@ -46,6 +47,8 @@ class Drafts(dspy.Module):
         >>> Drafts(samples=2).samples.value
         2
     """
+
+    allowed: ClassVar = {"samples": AT_LEAST_ONE}
 
     def __init__(
         self,
@@ -80,7 +83,7 @@ class Drafts(dspy.Module):
         return dspy.Prediction(code=chosen.code, execution=chosen.execution)
 
 
-class Mend(dspy.Module):
+class Mend(Tunable):
     """A mending node: takes code further until it passes, at most `iterations` times.
 
     Args:
@@ -94,6 +97,12 @@ class Mend(dspy.Module):
         >>> Mend(iterations=3).keep.value
         'best'
     """
+
+    allowed: ClassVar = {
+        "iterations": COUNT,
+        "keep": BEST_OR_LAST,
+        "most_tokens": Number(1, whole=True, or_none=True),
+    }
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ A knob is a DSPy `Parameter`: DSPy's optimizers leave it alone, and it is saved 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any, cast
@@ -244,7 +245,9 @@ class Float(_Number):
 
 
 def setting(value: Any) -> Setting:
-    """A knob as it is; any other value as a fixed setting that is saved with the program."""
+    """A knob as it is; any other value as a fixed setting that is saved with the program, a dataclass by its fields."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
     return value if isinstance(value, Setting) else Setting(value)
 
 

@@ -10,10 +10,11 @@ import dspy
 from ..runtime.attempt import Attempt
 from ..runtime.execution import Execution
 from ..runtime.problem import Problem
+from .allowed import Tunable
 from .stage import open_run, trajectory_of
 
 
-class Program(dspy.Module):
+class Program(Tunable):
     """A program on one problem: its `solve` is a run of its own, and its prediction carries the trajectory.
 
     Derive from it to have seeds start afresh with each call and the trajectory collected; a plain `dspy.Module`

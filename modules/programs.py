@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
-from ..errors import ProgramError
 from ..runtime.attempt import Attempt
 from ..runtime.problem import Problem
+from .allowed import AT_LEAST_ONE, BEST_OR_LAST, COUNT, YES_OR_NO, OneOf
 from .execute import Execute
 from .generate import Generate
 from .knobs import Setting, setting
@@ -42,6 +42,13 @@ class GenerateExecuteRefine(Program):
     Source: *Feedback Over Form* (arXiv 2604.21950), the manual configuration.
     """
 
+    allowed: ClassVar = {
+        "max_iterations": COUNT,
+        "stop": OneOf(STOPS),
+        "patience": AT_LEAST_ONE,
+        "keep": BEST_OR_LAST,
+    }
+
     def __init__(
         self,
         *,
@@ -61,10 +68,6 @@ class GenerateExecuteRefine(Program):
         self.stop = setting(stop)
         self.patience = setting(patience)
         self.keep = setting(keep)
-        if self.stop.value not in STOPS:
-            raise ProgramError(f"stop must be one of {', '.join(STOPS)}, not {self.stop.value!r}")
-        if self.keep.value not in ("best", "last"):
-            raise ProgramError(f'keep must be "best" or "last", not {self.keep.value!r}')
 
     def solve(self, problem: Problem) -> str:
         """Run the loop."""
@@ -113,6 +116,8 @@ class Resample(Program):
         4
     """
 
+    allowed: ClassVar = {"samples": AT_LEAST_ONE, "stop_on_pass": YES_OR_NO}
+
     def __init__(
         self,
         *,
@@ -126,8 +131,6 @@ class Resample(Program):
         self.execute = execute or Execute()
         self.samples = setting(samples)
         self.stop_on_pass = setting(stop_on_pass)
-        if self.samples.value < 1:
-            raise ProgramError(f"Resample needs at least one sample, got {self.samples.value}")
 
     def solve(self, problem: Problem) -> str:
         """Draw until one is green, at most `samples` times."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
-from ..errors import ProgramError
 from ..runtime.attempt import Attempt
 from ..runtime.execution import Execution
 from ..runtime.problem import Problem
+from .allowed import BEST_OR_LAST, COUNT, OneOf
 from .execute import Execute
 from .generate import Generate
 from .knobs import Setting, setting
@@ -73,6 +73,14 @@ class Route(Program):
     2604.21950).
     """
 
+    allowed: ClassVar = {
+        "max_iterations": COUNT,
+        "on_runtime_error": OneOf(ACTIONS),
+        "on_wrong_answer": OneOf(ACTIONS),
+        "on_limit": OneOf(ACTIONS),
+        "keep": BEST_OR_LAST,
+    }
+
     def __init__(
         self,
         *,
@@ -94,11 +102,6 @@ class Route(Program):
         self.on_wrong_answer = setting(on_wrong_answer)
         self.on_limit = setting(on_limit)
         self.keep = setting(keep)
-        for rule in (self.on_runtime_error, self.on_wrong_answer, self.on_limit):
-            if rule.value not in ACTIONS:
-                raise ProgramError(f"a rule of Route is {' or '.join(ACTIONS)}, not {rule.value!r}")
-        if self.keep.value not in ("best", "last"):
-            raise ProgramError(f'keep must be "best" or "last", not {self.keep.value!r}')
 
     def solve(self, problem: Problem) -> str:
         """Run the loop."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import dspy
 
@@ -12,6 +12,7 @@ from ..errors import ProgramError
 from ..runtime.execution import Candidate, Execution, Limits
 from ..runtime.judge import run_candidate
 from ..runtime.problem import Problem
+from .allowed import COUNT, YES_OR_NO, OneOf
 from .call_text import call_tests, calls, varied
 from .execute import Execute
 from .knobs import Setting, setting
@@ -58,6 +59,12 @@ class Select(ModelStage):
     pairwise by a model's word; here the outputs alone decide.
     """
 
+    allowed: ClassVar = {
+        **ModelStage.allowed,
+        "inputs": OneOf(INPUTS),
+        "most_inputs": COUNT,
+        "stop_on_pass": YES_OR_NO,
+    }
     add_imports: Setting = setting(False)
 
     def __init__(
@@ -86,8 +93,6 @@ class Select(ModelStage):
         self.inputs = setting(inputs)
         self.most_inputs = setting(most_inputs)
         self.stop_on_pass = setting(stop_on_pass)
-        if self.inputs.value not in INPUTS:
-            raise ProgramError(f"inputs must be one of {', '.join(INPUTS)}, not {self.inputs.value!r}")
 
     def forward(
         self, problem: Problem, codes: Sequence[str], executions: Sequence[Execution | None] | None = None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from weakref import WeakKeyDictionary
 
 import dspy
@@ -19,13 +19,14 @@ from ..runtime.problem import Problem
 from ..runtime.run import Run, collect_calls, current_run, current_session, use_run, use_stage
 from ..runtime.structured import Form
 from .adapter import CodeAdapter
+from .allowed import AT_LEAST_ONE, YES_OR_NO, Number, OneOf, Tunable
 from .knobs import Setting, setting
 
 _fallback_runs: WeakKeyDictionary[dspy.Module, dict[tuple[int, str], Run]] = WeakKeyDictionary()
 _fallback_lock = threading.Lock()
 
 
-class ModelStage(dspy.Module):
+class ModelStage(Tunable):
     """A stage that asks a model: every setting takes a value or a knob.
 
     Args:
@@ -47,6 +48,13 @@ class ModelStage(dspy.Module):
         structured: Whether its answers are to be data, where it has a form for them.
     """
 
+    allowed: ClassVar[Mapping[str, Number | OneOf]] = {
+        "temperature": Number(0),
+        "top_p": Number(0, 1, above=True, or_none=True),
+        "max_tokens": AT_LEAST_ONE,
+        "add_imports": YES_OR_NO,
+        "structured": YES_OR_NO,
+    }
     by_token: bool = False
     structured: Setting = setting(False)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import dspy
 from pydantic import BaseModel, Field
 
-from ..errors import ProgramError
 from ..runtime.budget import Usage
 from ..runtime.problem import Problem
 from ..runtime.structured import Form, read_answer
+from .allowed import AT_LEAST_ONE, COUNT
 from .call_text import CallTest, call_tests
 from .knobs import Setting, setting
 from .stage import ModelStage
@@ -71,6 +71,12 @@ class WriteTests(ModelStage):
     among themselves, which costs no code.
     """
 
+    allowed: ClassVar = {
+        **ModelStage.allowed,
+        "drafts": AT_LEAST_ONE,
+        "agreement": AT_LEAST_ONE,
+        "enough": COUNT,
+    }
     add_imports: Setting = setting(False)
 
     def __init__(
@@ -99,8 +105,6 @@ class WriteTests(ModelStage):
         self.agreement = setting(agreement)
         self.enough = setting(enough)
         self.structured = setting(structured)
-        if self.agreement.value < 1 or self.drafts.value < 1:
-            raise ProgramError("WriteTests needs at least one draft and an agreement of at least 1")
 
     def form(self, problem: Problem) -> Form | None:
         """See `ModelStage.form`."""

@@ -54,7 +54,7 @@ def test_a_task_without_tests_does_not_escalate() -> None:
 def test_settings_are_knobs_and_nonsense_is_refused() -> None:
     again = build(blueprint(Escalate(larger_tries=gl.Int(1, 3), most_tokens=gl.Int(500, 5000))))
     assert set(gl.knobs(again)) == {"larger_tries", "most_tokens"}
-    with pytest.raises(ProgramError, match="at least one try"):
+    with pytest.raises(ProgramError, match="small_tries must be a whole number of at least 1"):
         Escalate(small_tries=0)
     with pytest.raises(ProgramError, match="keep must be"):
         Escalate(keep="worst")

@@ -6,6 +6,7 @@ import dspy
 import greenloop as gl
 import pytest
 from greenloop.errors import ProgramError
+from greenloop.modules.knobs import settings
 from greenloop.testing import ScriptedModel
 
 GOOD = "```python\ndef add(a, b):\n    return a + b\n```"
@@ -178,8 +179,26 @@ def test_nonsense_settings_are_refused_at_once() -> None:
         gl.GenerateExecuteRefine(stop="sometimes")
     with pytest.raises(ProgramError, match="keep must be"):
         gl.GenerateExecuteRefine(keep="worst")
-    with pytest.raises(ProgramError, match="at least one sample"):
+    with pytest.raises(ProgramError, match="samples must be a whole number of at least 1"):
         gl.Resample(samples=0)
+    with pytest.raises(ProgramError, match="Generate: temperature must be a number of at least 0, not 'hot'"):
+        gl.Generate(temperature="hot")
+    with pytest.raises(ProgramError, match="max_tokens must be a whole number of at least 1, not 0"):
+        gl.Refine(max_tokens=gl.Int(0, 512, default=64))
+    with pytest.raises(ProgramError, match=r"feedback must be one of 'none', .*, not 'pertest'"):
+        gl.Execute(feedback=gl.Choice(["per_test", "pertest"]))
+
+
+def test_a_plain_value_set_later_is_checked_and_stays_a_setting() -> None:
+    program, _ = ger([GOOD])
+    program.max_iterations = 1
+    program.generate.model = "ollama:other"
+    program.execute.limits = gl.Limits(wall_s=3)
+    with pytest.raises(ProgramError, match="max_iterations must be"):
+        program.max_iterations = -1
+    kept = settings(program)
+    assert [kept[path].value for path in ("max_iterations", "generate.model")] == [1, "ollama:other"]
+    assert kept["execute.limits"].value["wall_s"] == 3
 
 
 def test_oracle_steering_runs_the_hidden_tests_and_says_so(task: gl.Task) -> None:

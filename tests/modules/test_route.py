@@ -64,7 +64,7 @@ def test_the_rules_are_settings(task: gl.Task) -> None:
     made = gl.Route(on_wrong_answer=gl.Choice(["refine", "resample"]), max_iterations=gl.Int(1, 5, default=2))
     again = build(blueprint(made))
     assert set(gl.knobs(again)) == {"on_wrong_answer", "max_iterations"}
-    with pytest.raises(ProgramError, match="a rule of Route"):
+    with pytest.raises(ProgramError, match="on_limit must be one of"):
         gl.Route(on_limit="ignore")
     with pytest.raises(ProgramError, match="keep must be"):
         gl.Route(keep="worst")

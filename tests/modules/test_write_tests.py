@@ -67,5 +67,5 @@ def test_only_calls_with_literals_are_read() -> None:
 def test_settings_are_knobs_and_nonsense_is_refused() -> None:
     made = WriteTests(model="embedded", drafts=gl.Int(2, 4), agreement=gl.Int(2, 3))
     assert set(gl.knobs(build(blueprint(made)))) == {"drafts", "agreement"}
-    with pytest.raises(ProgramError, match="at least one draft"):
+    with pytest.raises(ProgramError, match="must be a whole number of at least 1"):
         WriteTests(drafts=0)
