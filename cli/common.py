@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from ..errors import GreenloopError, TaskError, UsageError
-from ..runtime.budget import Meter
+from ..runtime.budget import Meter, anything_paid
 from ..runtime.execution import Limits
 from ..runtime.run import Session, session
 from ..runtime.task import Task
@@ -170,6 +170,8 @@ def print_json(data: dict[str, Any]) -> None:
 def resume_hint(argv: Sequence[str]) -> str:
     """What to say after Ctrl-C or an outage."""
     command = shlex.join(["greenloop", *argv])
+    if not anything_paid():
+        return f"nothing was paid for; run again: {command}"
     return f"what was paid for is stored; to go on, run again: {command}"
 
 

@@ -86,6 +86,14 @@ class Usage:
         return asdict(self)
 
 
+_something_paid = threading.Event()
+
+
+def anything_paid() -> bool:
+    """Whether this process, by any of its meters, has paid for anything so far."""
+    return _something_paid.is_set()
+
+
 class Meter:
     """The accounts of a run, safe to use from many threads.
 
@@ -151,13 +159,13 @@ class Meter:
     def book_elsewhere(self, paid: Usage, as_if: Usage) -> None:
         """Book what another process spent for this run."""
         with self._lock:
-            self._paid += paid
+            self._pay(paid)
             self._as_if += as_if
 
     def lose(self, usage: Usage) -> None:
         """Book what a call cost that ended without an answer."""
         with self._lock:
-            self._paid += usage
+            self._pay(usage)
             self._lost += usage
 
     def check_room(self, tokens: int) -> None:
@@ -205,9 +213,14 @@ class Meter:
             with self._lock:
                 self._reserved_tokens -= tokens
                 self._reserved_calls -= 1
-                self._paid += settle.usage
+                self._pay(settle.usage)
                 self._as_if += settle.usage
                 self._lock.notify_all()
+
+    def _pay(self, usage: Usage) -> None:
+        self._paid += usage
+        if usage != Usage():
+            _something_paid.set()
 
     def left(self) -> dict[str, float]:
         """What is left of each limit, by its name; empty where there is none.

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from greenloop.cli.common import resume_hint
 from greenloop.cli.main import main
+from greenloop.runtime import budget
 from greenloop.testing import ChatServer
 
 ADDS = {"add_one": 1, "add_two": 2, "add_three": 3, "add_four": 4}
@@ -305,6 +307,16 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, preexec_fn=hear_ctrl_c, **pipes)
 
 
+def test_what_was_paid_for_is_only_spoken_of_where_something_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "_something_paid", threading.Event())
+    meter = budget.Meter()
+    meter.saw(budget.Usage(calls=1, tokens_in=3))
+    assert resume_hint(["eval", "a b"]) == "nothing was paid for; run again: greenloop eval 'a b'"
+    with meter.reserve(tokens=5) as settle:
+        settle(budget.Usage(calls=1, tokens_in=3))
+    assert resume_hint(["eval"]).startswith("what was paid for is stored")
+
+
 def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tasks: Path) -> None:
     held = Held(1, pause_s=0.5)
     with ChatServer(held) as server:
@@ -315,7 +327,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tasks: Path) -> None:
         held.go.set()
         _, told = running.communicate(timeout=120)
         assert running.returncode == 130, told
-        assert "run again: greenloop eval" in told
+        assert "what was paid for is stored; to go on, run again: greenloop eval" in told
         assert "Traceback" not in told
         figure = answer(*arguments)
         assert figure["solved"] == 3
