@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ..transitions import error_class
 from .rows import ProgramRows, Row
 
 _MOST_CHARACTERS = 20_000
 _CONTEXT = 2
-_KINDS = {"+": "add", "-": "del", " ": ""}
+_SIGNS = {"add": "+", "del": "-", "": " "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,53 +63,103 @@ def task_lines(programs: Sequence[ProgramRows]) -> list[TaskLine]:
     return lines
 
 
-def run_views(line: TaskLine) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """An attempt as the template shows it: few texts, as each of them is escaped on its own.
+
+    Attributes:
+        heading: Its number and stage.
+        error_class: Of its run on the tests that steered; "not run" where it was not run.
+        colour: "good", "bad" or "muted".
+        chosen: It was returned.
+        facts: Model, tokens, seconds, seed, tests passed, cut at `max_tokens`.
+        error: What went wrong, with the first failing tests; empty where it passed.
+        code: The code.
+        answer: The model's answer where it held no code.
+        same: The same code as in the attempt before.
+        diff: What was changed since the attempt before, as escaped HTML.
+    """
+
+    heading: str
+    error_class: str
+    colour: str
+    chosen: bool
+    facts: str
+    error: str
+    code: str
+    answer: str
+    same: bool
+    diff: Markup | str
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run as the template shows it.
+
+    Attributes:
+        program: The program's name.
+        replicate: Number of the replicate.
+        outcome: On all tests.
+        solved: It passed them.
+        false_green: It passed the tests that steered, and is not solved.
+        attempts: Its attempts.
+    """
+
+    program: str
+    replicate: int
+    outcome: str
+    solved: bool
+    false_green: bool
+    attempts: list[AttemptView]
+
+
+def run_views(line: TaskLine) -> Iterator[RunView]:
     """The runs of a task for the template, each with its attempts."""
     for program, rows in line.runs:
         for row in rows:
-            yield {
-                "program": program,
-                "replicate": row.replicate,
-                "seed": row.seed,
-                "outcome": row.outcome,
-                "solved": row.outcome == "passed",
-                "false_green": row.false_green,
-                "attempts": _attempts(row),
-            }
+            solved = row.outcome == "passed"
+            yield RunView(program, row.replicate, row.outcome, solved, row.false_green, _attempts(row))
 
 
-def _attempts(row: Row) -> list[dict[str, Any]]:
-    views: list[dict[str, Any]] = []
+def _attempts(row: Row) -> list[AttemptView]:
+    views: list[AttemptView] = []
     before: str | None = None
     for number, attempt in enumerate(row.attempts()):
         code = str(attempt.get("code") or "")
         execution = attempt.get("execution") or {}
-        usage = attempt.get("usage") or {}
         outcome = str(execution.get("outcome") or "not run")
-        total = int(execution.get("tests_total") or 0)
+        same = before is not None and bool(code) and code == before
         views.append(
-            {
-                "number": number + 1,
-                "stage": attempt.get("stage") or "",
-                "model": attempt.get("model") or "",
-                "outcome": outcome,
-                "class": error_class(outcome, str(execution.get("error_type") or "")),
-                "chosen": row.chosen == number,
-                "tokens": int(usage.get("tokens_in", 0)) + int(usage.get("tokens_out", 0)),
-                "seconds": float(usage.get("model_seconds", 0.0)),
-                "seed": attempt.get("seed"),
-                "truncated": bool(attempt.get("truncated")),
-                "error": _error(execution) if outcome != "passed" else "",
-                "tests": f"{execution.get('tests_passed')} of {total} tests" if total else "",
-                "failing": [_test(t) for t in execution.get("failing") or ()],
-                "code": _bounded(code),
-                "answer": "" if code else _bounded(str(attempt.get("answer") or "")),
-                "same": before is not None and bool(code) and code == before,
-                "diff": _diff(before, code) if before and code and code != before else "",
-            }
+            AttemptView(
+                heading=f"Attempt {number + 1} · {attempt.get('stage') or ''}",
+                error_class=error_class(outcome, str(execution.get("error_type") or "")),
+                colour={"passed": "good", "not run": "muted"}.get(outcome, "bad"),
+                chosen=row.chosen == number,
+                facts=_facts(attempt, execution),
+                error=_error(execution) if outcome != "passed" else "",
+                code=_bounded(code),
+                answer="" if code else _bounded(str(attempt.get("answer") or "")),
+                same=same,
+                diff=_diff(before, code) if before and code and not same else "",
+            )
         )
         before = code or before
     return views
+
+
+def _facts(attempt: dict[str, Any], execution: dict[str, Any]) -> str:
+    usage = attempt.get("usage") or {}
+    tokens = int(usage.get("tokens_in", 0)) + int(usage.get("tokens_out", 0))
+    told = [
+        f"{attempt.get('model') or ''} · {tokens} tokens · {float(usage.get('model_seconds', 0.0)):.1f} s"
+    ]
+    if (seed := attempt.get("seed")) is not None:
+        told.append(f"seed {seed}")
+    if total := int(execution.get("tests_total") or 0):
+        told.append(f"{execution.get('tests_passed')} of {total} tests")
+    if attempt.get("truncated"):
+        told.append("cut at max_tokens")
+    return " · ".join(told)
 
 
 def _state(solved: float, runs: int) -> str:
@@ -120,9 +169,12 @@ def _state(solved: float, runs: int) -> str:
 
 
 def _error(execution: dict[str, Any]) -> str:
+    """Error and message in a line, then a line for each of the first failing tests."""
     parts = [str(execution[name]) for name in ("error_type", "message") if execution.get(name)]
+    if not parts:
+        return ""
     where = f" (line {execution['line']})" if execution.get("line") else ""
-    return _bounded(": ".join(parts)) + where if parts else ""
+    return "\n".join([_bounded(": ".join(parts)) + where, *map(_test, execution.get("failing") or ())])
 
 
 def _test(test: dict[str, Any]) -> str:
@@ -137,7 +189,8 @@ def _test(test: dict[str, Any]) -> str:
 
 def _diff(before: str, after: str) -> Markup:
     """The changed lines with two around them as escaped HTML, a span each: "add", "del", or "at" for a gap."""
-    old, new = _bounded(before).splitlines(), _bounded(after).splitlines()
+    # Escaped as a whole, then cut: a text is escaped faster than its lines one by one.
+    old, new = (str(escape(_bounded(text))).splitlines() for text in (before, after))
     # What both begin and end with is most of them, and difflib's time goes by the lines it is given.
     start, end, shorter = 0, 0, min(len(old), len(new))
     while start < shorter and old[start] == new[start]:
@@ -146,18 +199,38 @@ def _diff(before: str, after: str) -> Markup:
         end += 1
     first = max(0, start - _CONTEXT)
     cut_old, cut_new = (lines[first : len(lines) - max(0, end - _CONTEXT)] for lines in (old, new))
-    found: list[tuple[str, str]] = []
-    for line in list(difflib.unified_diff(cut_old, cut_new, lineterm="", n=_CONTEXT))[2:]:
-        if line.startswith("@@"):
-            found += [("at", "⋯")] if found or first else []
+    spans: list[str] = []
+    for kind, line in _changes(cut_old, cut_new, start - first, min(end, _CONTEXT)):
+        if kind == "at":
+            spans += ['<span class="at">⋯</span>'] if spans or first else []
         else:
-            found.append((_KINDS[line[0]], line))
-    # Not in the template: this is most of a page, and one string is escaped faster than a hundred.
-    spans = [
-        f'<span class="{kind}">{html.escape(line)}</span>' if kind else f"<span>{html.escape(line)}</span>"
-        for kind, line in found
-    ]
+            sign = _SIGNS[kind]
+            spans.append(
+                f'<span class="{kind}">{sign}{line}</span>' if kind else f"<span>{sign}{line}</span>"
+            )
     return Markup("".join(spans))
+
+
+def _changes(old: list[str], new: list[str], ahead: int, behind: int) -> Iterator[tuple[str, str]]:
+    """(kind, line) of a diff of two texts that begin with `ahead` and end with `behind` common lines."""
+    gone, come = old[ahead : len(old) - behind], new[ahead : len(new) - behind]
+    if not gone and not come:  # what differs was cut off
+        return
+    if set(old).isdisjoint(come) and set(new).isdisjoint(gone):  # nothing that a diff could align
+        yield "at", ""
+        yield from (("", line) for line in old[:ahead])
+        yield from (("del", line) for line in gone)
+        yield from (("add", line) for line in come)
+        yield from (("", line) for line in old[len(old) - behind :])
+        return
+    for group in difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(_CONTEXT):
+        yield "at", ""
+        for tag, i1, i2, j1, j2 in group:
+            if tag == "equal":
+                yield from (("", line) for line in old[i1:i2])
+            else:
+                yield from (("del", line) for line in old[i1:i2])
+                yield from (("add", line) for line in new[j1:j2])
 
 
 def _bounded(text: str, most: int = _MOST_CHARACTERS) -> str:

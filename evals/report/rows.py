@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 import zlib
 from collections import Counter
@@ -39,7 +40,7 @@ class Row:
         tokens: Tokens of each attempt.
         truncated: Attempts that `max_tokens` ended.
         usage: As-if compute of the run.
-        packed: What is shown of the attempts, as compressed JSON; see `attempts`.
+        packed: What is shown of the attempts, pickled and compressed; it never leaves the process. See `attempts`.
     """
 
     task_id: str
@@ -62,7 +63,7 @@ class Row:
 
     def attempts(self) -> list[dict[str, Any]]:
         """What is shown of the attempts, as plain data, in order; see `SHOWN`."""
-        return cast("list[dict[str, Any]]", json.loads(zlib.decompress(self.packed)))
+        return cast("list[dict[str, Any]]", pickle.loads(zlib.decompress(self.packed)))
 
 
 @dataclass(slots=True)
@@ -154,7 +155,6 @@ class ProgramRows:
         if run.get("task_digest"):
             self.task_digests[task_id] = str(run["task_digest"])
         shown = [_shown(attempt) for attempt in attempts]
-        content = json.dumps(shown, ensure_ascii=False, default=str).encode("utf-8", "replace")
         self.rows.append(
             Row(
                 task_id=task_id,
@@ -168,7 +168,7 @@ class ProgramRows:
                 tokens=tuple(_tokens(attempt) for attempt in attempts),
                 truncated=sum(bool(attempt.get("truncated")) for attempt in attempts),
                 usage=Usage(**(run.get("usage") or {})),
-                packed=zlib.compress(content, 1),
+                packed=zlib.compress(pickle.dumps(shown, pickle.HIGHEST_PROTOCOL), 1),
             )
         )
 
