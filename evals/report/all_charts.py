@@ -86,7 +86,10 @@ def _curves(lines: list[dict[str, Any]], x_name: str, y_name: str, chart_id: str
         "note": "",
         "data": [_line(curve, slot) for slot, curve in enumerate(lines)],
         "layout": {
-            "xaxis": {"title": {"text": label(x_name, 60)}},
+            "xaxis": {
+                "title": {"text": label(x_name, 60)},
+                **({"dtick": 1} if x_name == "iteration" else {}),
+            },
             "yaxis": {"title": {"text": label(y_name, 60)}, "rangemode": "tozero"},
         },
         "columns": ["line", x_name, y_name, "interval"],

@@ -30,11 +30,13 @@ def forest(rows: Sequence[Difference], chart_id: str, title: str) -> Chart | Non
     if not rows:
         return None
     shown = list(rows)[::-1]
+    names = [label(row.name) for row in shown]
+    tallest = max(name.count("<br>") + 1 for name in names)
     trace = {
         "type": "scatter",
         "mode": "markers",
         "x": rounded([row.points for row in shown]),
-        "y": [label(row.name) for row in shown],
+        "y": names,
         "error_x": {
             "type": "data",
             "symmetric": False,
@@ -53,7 +55,7 @@ def forest(rows: Sequence[Difference], chart_id: str, title: str) -> Chart | Non
         " difference.",
         "data": [trace],
         "layout": {
-            "height": 130 + 56 * len(shown),
+            "height": 130 + max(56, 16 * tallest + 12) * len(shown),
             "xaxis": {"title": {"text": "difference, points"}, "zeroline": True},
             "yaxis": {"automargin": True},
         },

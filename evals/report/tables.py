@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -160,6 +161,17 @@ def class_cells(program: ProgramReport) -> list[list[str]]:
         ]
         for rate in program.class_rates
     ]
+
+
+def verdict_parts(text: str) -> list[str]:
+    """A verdict as what it begins with and, where it lists several comparisons, a part for each of them.
+
+    Example:
+        >>> verdict_parts("Not shown better or worse: a against b (+0.0); c against d (+1.0).")
+        ['Not shown better or worse:', 'a against b (+0.0)', 'c against d (+1.0).']
+    """
+    parts = re.split(r"; |(?<=better or worse:) ", text)
+    return parts if len(parts) > 2 else [text]
 
 
 def p_value(p: float) -> str:

@@ -195,6 +195,7 @@ class _Writer:
             class_cells=tables.class_cells,
             section_figures=tables.section_figures,
             section_comparisons=tables.section_comparisons,
+            verdict_parts=tables.verdict_parts,
             programs=self._programs,
             lines=listed,
             pages=pages,

@@ -44,6 +44,23 @@ CONTRASTS = """
 })()
 """
 
+OVERLAPS = """
+(() => {
+  const hit = [];
+  document.querySelectorAll(".chart").forEach(chart => {
+    const texts = chart.querySelectorAll(".ytick text, .xtitle, .legendtext");
+    const boxes = Array.from(texts).map(e => e.getBoundingClientRect()).filter(b => b.height);
+    const deep = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+      && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
+    if (boxes.some((a, i) => boxes.slice(0, i).some(b => deep(a, b)))) hit.push(chart.id);
+    if (Array.from(chart.querySelectorAll(".legend .scrollbar")).some(e => e.getBoundingClientRect().height > 1)) {
+      hit.push(chart.id + ": a legend that scrolls");
+    }
+  });
+  return hit;
+})()
+"""
+
 
 @pytest.fixture(scope="module")
 def written(some_scores: Callable[..., Scores], tmp_path_factory: pytest.TempPathFactory) -> Written:
@@ -68,6 +85,7 @@ def test_it_is_drawn_and_fits(browser: Any, written: Written, tmp_path: Path, si
     drawn = _until(lambda: browser.value(charts), all)
     assert len(drawn) >= 5
     assert browser.value("document.documentElement.scrollWidth <= innerWidth")
+    assert browser.value(OVERLAPS) == []
     background = browser.value("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") is not dark
     browser.value("document.querySelectorAll('#tasks details')[3].open = true")

@@ -37,8 +37,20 @@
     layout.margin = { l: 55, r: narrow.matches ? 12 : 30, t: 20, b: 50 };
     layout.hoverlabel = { bgcolor: colour("card"), font: { color: ink } };
     layout.legend = { orientation: "h", y: -0.22, yanchor: "top", x: 0 };
+    if (narrow.matches) { roomForLegend(data, layout); }
     layout.dragmode = false;
     return { data: data, layout: layout };
+  }
+
+  // On a phone every entry has a line of its own: the legend stands beneath the plot, which keeps its height.
+  function roomForLegend(data, layout) {
+    const named = data.filter(function (trace) { return trace.name && trace.showlegend !== false; });
+    if (named.length < 2) { return; }
+    const lines = named.reduce(function (sum, trace) { return sum + trace.name.split("<br>").length; }, 0);
+    const plot = layout.height - 70, beneath = 60;
+    layout.margin.b = beneath + 16 * lines + 6 * named.length;
+    layout.height = 20 + plot + layout.margin.b;
+    layout.legend = { orientation: "v", y: -beneath / plot, yanchor: "top", x: 0 };
   }
 
   function paint() {
