@@ -10,7 +10,7 @@ import typer
 
 from ..errors import UsageError
 from ..evals.evidence import Evidence
-from ..evals.experiments.result import Contrast, Drawing, ExperimentResult, Table
+from ..evals.experiments.result import Contrast, Drawing, ExperimentResult, RunCost, Table
 from ..evals.split import split
 from ..modules.wiring import DEFAULT_KINDS
 from ..optimizers.artifact import export
@@ -131,6 +131,7 @@ def _report(
         return None
     from ..evals.report import build_report, write
 
+    spent = RunCost.of(evidence.confirmed) if evidence.confirmed is not None else None
     graphs = sorted(search.report()["graphs"].values(), key=lambda g: -g["search_rate"])[:20]
     figures = {b.name: b.figure for b in evidence.baselines}
     if evidence.confirmed is not None:
@@ -144,7 +145,12 @@ def _report(
         settings={"seed": evidence.seed, "study": evidence.study, "store": evidence.store},
         figures=figures,
         comparisons=tuple(
-            Contrast(**b.comparison.model_dump(), family=len(evidence.baselines)) for b in evidence.baselines
+            Contrast(
+                **b.comparison.model_dump(),
+                family=len(evidence.baselines),
+                spent=None if spent is None else (spent, RunCost.of(b.figure)),
+            )
+            for b in evidence.baselines
         ),
         tables=(
             Table(

@@ -209,8 +209,9 @@ def _figures(parts: Sequence[Locked], level: float) -> dict[str, Any]:
     for part in parts:
         for name, scores in part.scores.items():
             found[f"{part.benchmark}: {name}"] = scores.figure(level)
-        for name, (_, figure, _note) in part.yardsticks.items():
-            found[f"{part.benchmark}: resampling at the compute of {name}"] = figure
+        for name, yardstick in part.yardsticks.items():
+            place = "at" if yardstick.is_equal else "nearest to"
+            found[f"{part.benchmark}: resampling {place} the compute of {name}"] = yardstick.figure
     return found
 
 

@@ -11,7 +11,7 @@ import dspy
 from ..runtime.task import Task
 from .compare_searches import Search, Watch
 from .experiments.equal_compute import Measure, climb, read_at
-from .experiments.result import Contrast
+from .experiments.result import Contrast, RunCost
 from .figures import Comparison, Figure, in_one_family
 from .scoring import Scores, score
 
@@ -31,6 +31,28 @@ class Resampler:
     make: Callable[[int], dspy.Module]
 
 
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """Resampling at a method's mean compute.
+
+    Attributes:
+        outcomes: Task to outcomes.
+        figure: Its figure.
+        at: What is held equal; "unequal …" where its curve ends before that compute or begins beyond it.
+        note: How it was read off its curve.
+    """
+
+    outcomes: dict[str, list[float]]
+    figure: Figure
+    at: str
+    note: str
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the compute is the method's."""
+        return self.at.startswith("equal")
+
+
 @dataclass(slots=True)
 class Locked:
     """What the locked tasks of one benchmark showed.
@@ -40,7 +62,7 @@ class Locked:
         tasks: Its locked tasks.
         scores: Method to the scores of all its programs: replicates r·k … r·k + r − 1 are those of search k.
         rates: Method to the rate of each search's program; None where it found none.
-        yardsticks: Method to resampling at its mean compute: outcomes by task, figure, and how it was read.
+        yardsticks: Method to resampling at its mean compute.
         rungs: Draws to the scores of resampling.
     """
 
@@ -48,9 +70,7 @@ class Locked:
     tasks: list[Task]
     scores: dict[str, Scores] = field(default_factory=dict[str, Scores])
     rates: dict[str, list[float | None]] = field(default_factory=dict[str, "list[float | None]"])
-    yardsticks: dict[str, tuple[dict[str, list[float]], Figure, str]] = field(
-        default_factory=dict[str, "tuple[dict[str, list[float]], Figure, str]"]
-    )
+    yardsticks: dict[str, Yardstick] = field(default_factory=dict[str, Yardstick])
     rungs: dict[int, Scores] = field(default_factory=dict[int, Scores])
 
 
@@ -155,27 +175,26 @@ def _contrast(part: Locked, name: str, other: str, how: Conditions, seed: int) -
         or (not other and name not in part.yardsticks)
     ):
         return None
-    mine = part.scores[name].by_task()
-    at, note = "", ""
+    mine = part.scores[name]
+    at, note, label = "", "", other
     if other:
-        theirs, label = part.scores[other].by_task(), other
+        theirs, figure = part.scores[other].by_task(), part.scores[other].figure(how.level)
     else:
-        theirs, _, note = part.yardsticks[name]
-        label, at = "resampling", f"equal {how.measure.name}"
+        read = part.yardsticks[name]
+        theirs, figure, at, note, label = read.outcomes, read.figure, read.at, read.note, "resampling"
     plain = Comparison.paired(
-        mine,
+        mine.by_task(),
         theirs,
         name=f"{part.benchmark}: {name}",
         other=f"{part.benchmark}: {label}",
         level=how.level,
         seed=seed,
     )
-    return Contrast(**plain.model_dump(), at=at, note=note)
+    spent = (RunCost.of(mine.figure(how.level)), RunCost.of(figure))
+    return Contrast(**plain.model_dump(), at=at, note=note, spent=spent)
 
 
-def _yardstick(
-    locked: Locked, scores: Scores, resampler: Resampler, how: Conditions
-) -> tuple[dict[str, list[float]], Figure, str]:
+def _yardstick(locked: Locked, scores: Scores, resampler: Resampler, how: Conditions) -> Yardstick:
     def rung(draws: int) -> Scores:
         if draws not in locked.rungs:
             title = f"{locked.benchmark}: {resampler.name} × {draws}"
@@ -195,7 +214,10 @@ def _yardstick(
         level=how.level,
         simulated=like.simulated,
     )
-    return read.outcomes, figure, read.note
+    at = f"equal {how.measure.name}"
+    if not read.is_equal:
+        at = f"unequal {how.measure.name} ({100 * read.reached:.0f} %)"
+    return Yardstick(read.outcomes, figure, at, read.note)
 
 
 def _together(known: Scores, more: Scores) -> Scores:

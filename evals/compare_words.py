@@ -76,8 +76,11 @@ def topology(
 
 
 def against_resampling(contrasts: Sequence[Contrast]) -> str:
-    """The comparisons at equal compute, in a sentence."""
-    return f"At equal compute: {in_words(contrasts)}" if contrasts else ""
+    """The comparisons with resampling at the methods' compute, or as near to it as its curve leads, in a sentence."""
+    if not contrasts:
+        return ""
+    equal = all(c.at.startswith("equal") for c in contrasts)
+    return f"{'At equal compute' if equal else 'As near to equal compute as resampling leads'}: {in_words(contrasts)}"
 
 
 def rediscovery(searches: Sequence[Search], methods: Mapping[str, Method]) -> str:

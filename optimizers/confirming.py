@@ -10,6 +10,7 @@ import dspy
 
 from ..errors import BudgetExhausted
 from ..evals.evidence import Baseline
+from ..evals.experiments.equal_compute import EQUAL_WITHIN
 from ..evals.figures import Comparison, Figure, in_one_family
 from ..evals.scoring import Scores
 from ..runtime.task import Task
@@ -34,6 +35,7 @@ class Measured:
         chosen: Its scores; None where the budget did not reach.
         rows: Name of the baseline → its scores on the same tasks.
         samples: Drafts that resampling at equal compute takes; 0 where it was not scored.
+        reached: Its compute as a share of the chosen one's; under 1 where even the most samples spend less.
         note: What is missing, in words.
         is_default: The defaults themselves were chosen.
     """
@@ -43,6 +45,7 @@ class Measured:
     samples: int
     note: str
     is_default: bool
+    reached: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +113,17 @@ def measure(
     except BudgetExhausted as spent:
         return Measured(None, {}, 0, f"not confirmed: {spent}", default is None)
     rows: dict[str, Scores] = {}
-    samples, note = 0, ""
+    samples, reached, note = 0, 1.0, ""
     try:
         rows[DEFAULTS] = mine if default is None else score(default, locked, "defaults")
         model = _strongest(chosen, trainset, score)
         rows[SINGLE] = score(single_shot(chosen, model), locked, "single model")
         samples, rows[RESAMPLING] = _equal_compute(chosen, model, mine, locked, score, cost or _tokens)
+        wanted, spent = ((cost or _tokens)(scores) for scores in (mine, rows[RESAMPLING]))
+        reached = spent / wanted if wanted else 1.0
     except BudgetExhausted:
         note = "; the budget ended before all baselines were scored"
-    return Measured(mine, rows, samples, note, default is None)
+    return Measured(mine, rows, samples, note, default is None, reached)
 
 
 def judge(
@@ -145,7 +150,7 @@ def judge(
         if all(row in part.rows for part in parts) and not (row == DEFAULTS and always_default)
     ]
     rows = {row: pooled([part.rows[row] for part in parts]) for row in shared}
-    named = {row: _with_samples(row, [part.samples for part in parts]) for row in rows}
+    named = {row: _with_samples(row, parts) for row in rows}
     compared = {
         named[row]: Comparison.paired(
             mine.by_task(), scores.by_task(), name=name, other=named[row], seed=seed
@@ -170,11 +175,16 @@ def pooled(parts: Sequence[Scores]) -> Scores:
     return whole
 
 
-def _with_samples(row: str, samples: Sequence[int]) -> str:
+def _with_samples(row: str, parts: Sequence[Measured]) -> str:
+    """A baseline's name; that of resampling says how many samples it took, and where these are not equal compute."""
     if row != RESAMPLING:
         return row
-    least, most = min(samples), max(samples)
-    return f"{row} ({least} samples)" if least == most else f"{row} ({least} to {most} samples)"
+    counts = sorted({part.samples for part in parts})
+    told = f"{counts[0]} samples" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} samples"
+    least = min(part.reached for part in parts)
+    return (
+        f"{row} ({told})" if least >= 1 - EQUAL_WITHIN else f"{row} ({told} reach {100 * least:.0f} % of it)"
+    )
 
 
 def detectable_points(tasks: int, replicates: int) -> float | None:

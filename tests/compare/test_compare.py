@@ -102,6 +102,11 @@ def test_every_method_is_on_the_locked_tasks_beside_resampling_at_its_compute(wh
     equal = [c for c in found.result.comparisons if c.at]
     assert {c.name for c in equal} == names - {"own: resampling"}
     assert all(c.at == "equal tokens" and c.family == 4 for c in equal)
+    for c in equal:  # what a run spends is said of both sides, and "equal" is what it says
+        assert c.spent is not None
+        mine, theirs = (s.tokens_in + s.tokens_out for s in c.spent)
+        assert mine == pytest.approx(theirs, rel=0.02)
+    assert all(c.spent is not None for c in found.result.comparisons)
     assert all(c.p_adjusted is not None for c in found.result.comparisons)
     assert {s.method: s.number for s in found.searches} == {
         "loop": 0,

@@ -76,4 +76,4 @@ def test_equal_compute_weighs_models_by_their_size_in_cross_fitting_too(folds: i
     assert tuned.evidence.settings == {"generate.model": LARGE}
     names = [b.name for b in tuned.evidence.baselines]
     # One draft of the small model is right: however many it may take, it never reaches the large one's compute.
-    assert "resampling at equal compute (12 samples)" in names
+    assert "resampling at equal compute (12 samples reach 14 % of it)" in names
