@@ -134,8 +134,9 @@ def check_objectives(objectives: Sequence[str]) -> tuple[str, ...]:
     Raises:
         UsageError: One is unknown, or quality is not among them.
     """
-    unknown = [name for name in objectives if name not in OBJECTIVES]
-    if isinstance(objectives, str) or unknown or QUALITY not in objectives:
+    if isinstance(objectives, str):
+        raise UsageError(f'objectives is a tuple of names, such as ("quality",), got {objectives!r}')
+    if any(name not in OBJECTIVES for name in objectives) or QUALITY not in objectives:
         raise UsageError(f"objectives are {', '.join(OBJECTIVES)}, quality among them; got {objectives!r}")
     return tuple(name for name in OBJECTIVES if name in objectives)
 

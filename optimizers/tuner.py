@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from typing import Any
 
 import dspy
 import optuna
@@ -25,12 +26,13 @@ from .pilot import Folds, check_folds, pilot, plan
 from .proving import front
 from .space import space
 from .study import quiet_optuna
-from .tuning import SEARCH_SHARE, Tuning, content_of
+from .tuning import Tuning, content_of
 
 __all__ = ["OptunaTuner", "TunerProgress"]
 
 _FINALISTS = 3
 _FINALISTS_OF_A_FRONT = 5
+_SUCH_AS = {"sampler": "optuna.samplers.TPESampler(seed=0)", "pruner": "optuna.pruners.WilcoxonPruner()"}
 
 
 class OptunaTuner:
@@ -111,6 +113,9 @@ class OptunaTuner:
             finalists = _FINALISTS if len(wanted) == 1 and pick is None else _FINALISTS_OF_A_FRONT
         if finalists < 1 or replicates < 1:
             raise UsageError("finalists and replicates must be at least 1")
+        if concurrency < 1:
+            raise UsageError(f"concurrency must be at least 1, got {concurrency}")
+        _check_kinds(budget, sampler, pruner)
         check_folds(folds)
         if pruner is not None and len(wanted) > 1:
             raise UsageError(
@@ -193,7 +198,7 @@ class OptunaTuner:
         store = open_store(self.store) if isinstance(self.store, str) else self.store
         name = self.study_name or content_of(self.options, program, found, [*tuned, *locked])
         crew = Crew(store, name)
-        meter = SharedMeter(self.budget.part(SEARCH_SHARE), crew)
+        meter = SharedMeter(self.budget, crew)
         with crew.present(), use_session(Session(store, seed=self.seed, meter=meter)):
             with quiet_optuna():
                 scratch = optuna.create_study(directions=directions(self.options.objectives))
@@ -217,6 +222,17 @@ class OptunaTuner:
         if self._job is None:
             raise ProgramError("the tuner has no study before compile() has run")
         return self._job
+
+
+def _check_kinds(budget: Any, sampler: Any, pruner: Any) -> None:
+    if not isinstance(budget, Budget | None):
+        raise UsageError(f"budget is a gl.Budget, such as gl.Budget(tokens=2_000_000), got {budget!r}")
+    for name, given, kind in (
+        ("sampler", sampler, optuna.samplers.BaseSampler),
+        ("pruner", pruner, optuna.pruners.BasePruner),
+    ):
+        if not isinstance(given, kind | None):
+            raise UsageError(f"{name} is one of optuna.{name}s, such as {_SUCH_AS[name]}, got {given!r}")
 
 
 def _apart(trainset: Sequence[Task], valset: Sequence[Task]) -> None:

@@ -7,6 +7,7 @@ the accounts work as for real programs.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import random
 import re
@@ -101,8 +102,8 @@ class SimulatedWorld:
             total += 1 - fails * stays ** values["iterations"]
         return total / len(self.population)
 
-    def best(self, most_iterations: int) -> float:
-        """The true score of the best reachable configuration."""
+    def best(self, most_iterations: int, models: tuple[str, str] | None = None) -> float:
+        """The true score of the best reachable configuration; with `models`, of those with this (writer, mender)."""
         grid = [i / 50 for i in range(51)]
 
         def peak(best: float) -> float:
@@ -118,8 +119,7 @@ class SimulatedWorld:
                     "iterations": most_iterations,
                 }
             )
-            for writer in self.models
-            for mender in self.models
+            for writer, mender in ([models] if models else itertools.product(self.models, repeat=2))
         )
 
 
@@ -139,6 +139,8 @@ class SimulatedStage(dspy.Module):
 
 class SimulatedLoop(dspy.Module):
     """Generate, then mend until it passes: the default space of the tuner, with simulated models.
+
+    It runs on the world's tasks and on its `population_tasks`.
 
     Args:
         world: The truth.
@@ -169,7 +171,7 @@ class SimulatedLoop(dspy.Module):
         """Run the loop."""
         run = current_run()
         assert run is not None, "a simulated program runs inside gl.score"
-        write, mend = self._world.value.eases[problem.task_id]
+        write, mend = self._world.value.ease(int(problem.task_id.removeprefix("task")))
         writer, temperature = self.generate.speaker.value, self.generate.temperature.value
         chance = self._world.value.write_chance(writer, temperature, write)
         key, passed = self._ask(run, "generate", 0, writer, temperature, "", chance)

@@ -7,6 +7,7 @@ import greenloop as gl
 import pytest
 from greenloop.errors import BudgetExhausted, UsageError
 from greenloop.testing import ScriptedModel, adding_tasks
+from optuna.samplers import RandomSampler
 
 TASKS = adding_tasks(12)
 
@@ -96,6 +97,44 @@ def test_a_budget_too_small_for_one_configuration_says_so(tmp_path) -> None:
         tuner(f"sqlite:///{tmp_path}/t.db", budget=gl.Budget(calls=2)).compile(
             program(ScriptedModel(hot_is_better)), trainset=TASKS[:6], valset=TASKS[6:]
         )
+
+
+def test_a_budget_under_the_pilot_is_refused_with_the_budget_that_was_given(tmp_path) -> None:
+    model = ScriptedModel(hot_is_better)
+    with pytest.raises(BudgetExhausted, match=r"pilot of 4 tasks.*, 100 of the budget are left"):
+        tuner(f"sqlite:///{tmp_path}/t.db", budget=gl.Budget(tokens=100)).compile(
+            program(model), trainset=TASKS[:6], valset=TASKS[6:]
+        )
+    assert not model.calls
+
+
+@pytest.mark.parametrize(
+    "wish", [{"budget": 1000}, {"sampler": "tpe"}, {"pruner": "wilcoxon"}, {"objectives": "quality"}]
+)
+def test_a_wish_of_another_kind_is_refused_and_the_line_says_what_is_meant(wish: dict) -> None:
+    (name,) = wish
+    with pytest.raises(UsageError, match=rf"^{name} is .*, such as "):
+        gl.OptunaTuner(**wish)
+
+
+def test_a_hopeless_configuration_is_ended_beside_a_single_complete_one(tmp_path) -> None:
+    def cold_is_right(messages: list[dict], sampling: dict) -> str:
+        number = int(messages[1]["content"].split("adds ")[1].split()[0])
+        return (
+            f"```python\ndef f(x):\n    return x + {number if sampling['temperature'] < 0.25 else 999}\n```"
+        )
+
+    made = tuner(
+        f"sqlite:///{tmp_path}/t.db",
+        budget=gl.Budget(n_trials=2),
+        sampler=RandomSampler(seed=0),
+        concurrency=1,
+    )
+    start = gl.Generate(model=ScriptedModel(cold_is_right), temperature=gl.Float(0.0, 1.0, default=0.2))
+    tuned = made.compile(gl.Resample(generate=start, samples=1), trainset=adding_tasks(20))
+    assert tuned.evidence.settings == {"generate.temperature": 0.2}
+    assert tuned.evidence.saved.races_lost == 1
+    assert tuned.evidence.saved.runs_spared >= 8
 
 
 def test_a_program_without_knobs_is_refused(tmp_path) -> None:
