@@ -83,6 +83,35 @@ def limits_of(wall_s: float | None) -> Limits:
     return Limits(wall_s=wall_s, cpu_s=wall_s)
 
 
+def check_file(path: Path, option: str) -> None:
+    """Whether a file can be written, before anything is paid.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"{option} {path}: there is no such folder")
+    if path.is_dir():
+        raise UsageError(f"{option} {path} is a folder: name a file")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise UsageError(f"{option} {path}: it cannot be written")
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a report before anything is paid.
+
+    Raises:
+        UsageError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out: the folder {folder} cannot be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"--out: nothing can be written into the folder {folder}")
+
+
 @contextmanager
 def command_session(
     store: str | None, seed: int, meter: Meter | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from .common import (
     command_session,
     err,
     is_quiet,
+    make_folder,
     out,
     print_json,
     read_tasks,
@@ -137,20 +137,6 @@ def compare_methods(
     out.print(escape(f"paid for the locked tasks now: {paid.calls} model calls, {paid.tokens:,} tokens"))
     if written:
         out.print(escape(f"written: {written}, with .md and .json beside it"), soft_wrap=True)
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder of a report before anything is paid.
-
-    Raises:
-        UsageError: It cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out: the folder {folder} cannot be made: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
-        raise UsageError(f"--out: nothing can be written into the folder {folder}")
 
 
 def write_comparison(found: Compared, to: Path | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from rich.markup import escape
 from ..errors import UsageError
 from ..evals.samples import write_samples
 from ..evals.scoring import Scores, score
-from ..optimizers.artifact import load, model_notes
+from ..optimizers.artifact import load, model_notes, prompt_servers
 from ..runtime.endpoint_queue import swaps
 from ..runtime.execution import Limits
 from ..runtime.spending import added
@@ -27,6 +28,7 @@ from .common import (
     StoreOption,
     TasksArgument,
     WallOption,
+    check_file,
     check_models,
     command_session,
     err,
@@ -78,8 +80,8 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score a ready-made program on a set of tasks."""
-    if samples is not None and not samples.absolute().parent.is_dir():
-        raise UsageError(f"--samples {samples}: there is no such folder")
+    if samples is not None:
+        check_file(samples, "--samples")
     limits = limits_of(wall_s)
     if paper_faithful:
         given = {"--calls": calls, "--max-tokens": max_tokens, "--wall-s": wall_s}
@@ -130,10 +132,17 @@ def run(
     """Load an exported program and score it on tasks, or solve one request with it."""
     if (tasks is None) == (task is None):
         raise UsageError("give either --tasks TASKS or --task 'what to write'")
+    if task is not None or task_id is not None:
+        scoring = {"--limit": limit, "--wall-s": wall_s, "--replicates": replicates > 1, "--oracle": oracle}
+        if given := [name for name, value in scoring.items() if value]:
+            raise UsageError(
+                f"{' and '.join(given)} are of scoring: leave out {'--task' if task else '--id'}"
+            )
+    limits = limits_of(wall_s)
     program = load(folder, check_models=False)
+    _tell(prompt_servers(program))
     check_models(program)
-    for note in model_notes(folder, program):
-        err.print(escape(f"note: {note}"), style="yellow", soft_wrap=True)
+    _tell(model_notes(folder, program))
     if task is not None:
         solve_and_show(program, from_words(task, "", []), store, seed, as_json)
         return
@@ -151,8 +160,13 @@ def run(
         seed,
         concurrency,
         as_json,
-        limits=limits_of(wall_s),
+        limits=limits,
     )
+
+
+def _tell(notes: Iterable[str]) -> None:
+    for note in notes:
+        err.print(escape(f"note: {note}"), style="yellow", soft_wrap=True)
 
 
 def score_and_show(

@@ -19,6 +19,7 @@ from .common import (
     StoreOption,
     check_models,
     command_session,
+    make_folder,
     out,
     print_json,
     read_tasks,
@@ -106,6 +107,8 @@ def experiment(
     program = tunable_program(list(dict.fromkeys(settings.models)), max_tokens=settings.max_tokens)
     if name == "guided":
         program.generate = GuidedGenerate(model=program.generate.model, max_tokens=settings.max_tokens)
+    if out_folder is not None:
+        make_folder(out_folder)
     check_models(program, chosen, oracle=settings.steered_by_oracle)
     with command_session(store, settings.seed) as session:
         result = run_experiment(name, settings, tasks=chosen, watch=scoring_progress)

@@ -26,7 +26,9 @@ from .common import (
     SeedOption,
     StoreOption,
     TasksArgument,
+    check_file,
     check_models,
+    make_folder,
     read_tasks,
     store_url,
     tell_swaps,
@@ -95,6 +97,9 @@ def neat(
         raise UsageError("--guided widens the space of wide and random; the paper's space has no such drafts")
     chosen = read_tasks(tasks, data, limit)
     searched, locked = split(chosen, train, seed=seed)
+    if report is not None:
+        make_folder(report.absolute().parent)
+        check_file(report, "--report")
     check_models(tunable_program(pool, max_tokens=max_tokens), chosen, oracle=oracle)
     kind = RandomTopology if preset == "random" else NeatSearch
     with search_progress(preset) as tell:

@@ -16,7 +16,8 @@ from ..evals.report import ProgramRows, build_report, rows_from_store, write
 from ..evals.report.writing import INLINE_ATTEMPTS
 from ..modules.blueprint import program_digest
 from ..optimizers.artifact import load
-from .common import JsonOption, StoreOption, command_session, out, print_json, store_url
+from .common import JsonOption, StoreOption, check_file, out, print_json, store_url
+from .store_command import existing_store
 
 _MOST_PROGRAMS = 12
 """Programs of a store that a report takes unless they are named: those with the most runs."""
@@ -60,8 +61,8 @@ def report(
         _study(study, store, to, as_json)
         return
     names, settings = _named(program or [], exported or [])
-    with command_session(store, 0) as session:
-        rows = rows_from_store(session.store, names)
+    with existing_store(store) as opened:
+        rows = rows_from_store(opened, names)
     notes: list[str] = []
     if not names and len(rows) > _MOST_PROGRAMS:
         notes.append(
@@ -99,7 +100,9 @@ def _study(name: str, store: str | None, to: Path, as_json: bool) -> None:
     """Write the page of a study, and say what stands in it."""
     from ..optimizers.study_page import read_study, study_page, summary
 
-    found = read_study(store_url(store), name)
+    check_file(to, "--out")
+    with existing_store(store):
+        found = read_study(store_url(store), name)
     to.write_text(study_page(found), encoding="utf-8")
     told = summary(found)
     if as_json:

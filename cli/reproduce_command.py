@@ -21,6 +21,7 @@ from .common import (
     StoreOption,
     check_models,
     command_session,
+    make_folder,
     out,
     print_json,
     read_tasks,
@@ -68,6 +69,8 @@ def reproduce_paper(
     benchmarks = {name: read_tasks(name, data, limit) for name in named}
     programs = [cast.program(row) for row in ROWS if cast.can_run(row)]
     posed = [paper_task(task) for own in benchmarks.values() for task in own]
+    if out_folder is not None:
+        make_folder(out_folder)
     check_models(programs, posed, oracle=True)
     with command_session(store, seed) as session:
         result = reproduce(

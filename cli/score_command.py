@@ -18,6 +18,7 @@ from .common import (
     JsonOption,
     StoreOption,
     WallOption,
+    check_file,
     command_session,
     err,
     is_quiet,
@@ -52,6 +53,8 @@ def score_samples(
     if tests not in ("all", "hidden"):
         raise UsageError(f"--tests is all or hidden, not {tests!r}")
     limits = limits_of(wall_s)
+    if verdicts is not None:
+        check_file(verdicts, "--verdicts")
     whole = read_tasks(tasks, data, None)
     read = read_samples(samples, whole)
     with (
@@ -72,6 +75,12 @@ def score_samples(
     if verdicts is not None:
         write_verdicts(scores, verdicts)
     ks = k or USUAL_K
+    if beyond := sorted(set(k or ()) - set(scores.pass_at(ks))):
+        told = ", ".join(f"pass@{one}" for one in beyond)
+        err.print(
+            f"{told} cannot be told: it needs as many samples of every task, and one has {scores.fewest}",
+            soft_wrap=True,
+        )
     if as_json:
         print_json({"tasks": tasks, "file": str(samples), **scores.to_json(ks)})
     else:

@@ -79,6 +79,11 @@ class SampleScores:
         return table
 
     @property
+    def fewest(self) -> int:
+        """Samples of the task that has the fewest."""
+        return min(len(draws) for draws in self.outcomes.values())
+
+    @property
     def classes(self) -> dict[str, int]:
         """Error class to how many samples are of it, the most frequent first."""
         return dict(Counter(execution.error_class for execution in self.executions).most_common())
@@ -87,8 +92,7 @@ class SampleScores:
         """pass@k with its interval, for every k that the task with the fewest samples allows; always for k = 1."""
         from .statistics import pass_at_k_interval
 
-        outcomes = self.outcomes
-        fewest = min(len(draws) for draws in outcomes.values())
+        outcomes, fewest = self.outcomes, self.fewest
         return {k: pass_at_k_interval(outcomes, k, level) for k in sorted({1, *ks}) if k <= fewest}
 
     def to_json(self, ks: Sequence[int] = USUAL_K) -> dict[str, Any]:

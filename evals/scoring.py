@@ -7,7 +7,7 @@ gets one row per (program, task, replicate).
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field, replace
@@ -187,11 +187,11 @@ def score(
         The scores.
 
     Raises:
-        TaskError: There are no tasks, or one has no test.
+        TaskError: There are no tasks, two bear one id, or one has no test.
         UsageError: `paper_faithful` with a program that asks in other words than the paper's.
         InfrastructureError: A model's server or the sandbox failed for good; what was paid for is stored, and the
             same call goes on where it ended.
-        ProgramError: The program raised.
+        ProgramError: The program or the metric raised.
         BudgetExhausted: The session's budget is spent.
     """
     _validate(tasks, replicates)
@@ -319,7 +319,7 @@ def score_one(how: Conditions, task: Task, replicate: int) -> tuple[TaskScore, d
             )
         trajectory = trajectory_of(run, code)
         verdict = check(task, code, tests="all", limits=how.limits)
-        value = float(verdict.passed if how.metric is solved else how.metric(task, prediction))
+        value = float(verdict.passed) if how.metric is solved else _measured(how.metric, task, prediction)
     chosen = trajectory.best
     steered = chosen.execution.outcome if chosen and chosen.execution else "unverified"
     spent = spent_by_stage(run.calls)
@@ -349,6 +349,18 @@ def score_one(how: Conditions, task: Task, replicate: int) -> tuple[TaskScore, d
     return item, models
 
 
+def _measured(metric: Metric, task: Task, prediction: Any) -> float:
+    """What a user's metric says of a prediction."""
+    try:
+        return float(metric(task, prediction))
+    except GreenloopError:
+        raise
+    except Exception as error:
+        raise ProgramError(
+            f"the metric raised {type(error).__name__} on task {task.task_id}: {error}"
+        ) from error
+
+
 def _end(hands: Here | Elsewhere, pending: Iterable[Future[Any]], *, wait_for_running: bool) -> None:
     """Take back the jobs that have not begun; those that run are waited for where their payments have to be booked."""
     if hands.can_take_back or not wait_for_running:
@@ -364,6 +376,9 @@ def _validate(tasks: Sequence[Task], replicates: int) -> None:
         raise TaskError("there are no tasks to score on")
     if replicates < 1:
         raise TaskError(f"replicates must be at least 1, got {replicates}")
+    names = Counter(task.task_id for task in tasks)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise TaskError(f"task {twice[0]!r} is given more than once: its runs would count as replicates")
     bare = [t.task_id for t in tasks if not t.hidden_tests and not t.problem.visible_tests]
     if bare:
         raise TaskError(f"{len(bare)} task(s) have no test and cannot be scored: {', '.join(bare[:5])}")

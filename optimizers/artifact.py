@@ -44,10 +44,10 @@ from ..runtime.versions import versions
 from . import artifact_folder as files
 from .artifact_card import card
 from .artifact_folder import is_replaceable
-from .artifact_models import missing_here, models_in_force, put_in, recorded, references
+from .artifact_models import missing_here, models_in_force, prompt_servers, put_in, recorded, references
 from .artifact_schema import DataEntry, Manifest, Saved, up_to_date
 
-__all__ = ["Manifest", "Saved", "export", "is_replaceable", "load", "model_notes", "read"]
+__all__ = ["Manifest", "Saved", "export", "is_replaceable", "load", "model_notes", "prompt_servers", "read"]
 
 _SAMPLING = ("model", "temperature", "top_p", "max_tokens")
 
@@ -109,7 +109,8 @@ def load(
         models: Other models in the place of the exported ones, by their names: where a GGUF file lies elsewhere
             here, or the program was exported with a language model object.
         check_models: Look whether the models are on this machine, and warn (`UserWarning`) about one that is missing,
-            with what to do, and about one whose digest is another than the exported one. Asks their servers.
+            with what to do, about one whose digest is another than the exported one, and about servers beyond this
+            machine that the folder names: prompts will go there. Asks their servers.
 
     Returns:
         The program, with `.evidence` where the folder has some.
@@ -135,7 +136,7 @@ def load(
         raise ExportError(f"{folder} is damaged: {' '.join(str(error).split())[:300]}") from error
     cast("Any", loaded).evidence = manifest.evidence
     if check_models:
-        for line in missing_here(loaded, manifest.models, instead):
+        for line in (*prompt_servers(loaded, instead), *missing_here(loaded, manifest.models, instead)):
             warnings.warn(line, UserWarning, stacklevel=2)
     return loaded
 

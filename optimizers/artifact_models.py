@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import dspy
 
 from ..errors import ExportError, GreenloopError, UnknownModel
 from ..evals.evidence import Evidence
 from ..modules.knobs import Choice, Setting, label, settings
+from ..runtime.backends.direct import is_loopback
 from ..runtime.backends.ollama import OllamaBackend
 from ..runtime.language_model import LanguageModel, language_model
 from ..runtime.model_spec import ModelSpec
@@ -100,6 +102,30 @@ def put_in(
         raise ExportError(
             f"models= names {unknown[0]!r}; the program's models are {', '.join(sorted(known))}"
         )
+
+
+def prompt_servers(program: dspy.Module, known: Mapping[str, Any] | None = None) -> list[str]:
+    """One line for each server beyond this machine that a program's prompts go to.
+
+    Args:
+        program: The program.
+        known: Names of models that the caller put in himself.
+    """
+    lines: dict[str, str] = {}
+    for name, model in models_in_force(program).items():
+        try:
+            spec = language_model(model).spec
+        except GreenloopError:  # what cannot be had here is told by `missing_here`, and sent nothing
+            continue
+        if name in (known or {}) or spec.backend in ("embedded", "custom"):
+            continue
+        provider = f"the provider {spec.model.split('/', 1)[0]}"
+        for place in spec.options.hosts or [spec.api_base or provider]:
+            host = urlsplit(place if "://" in place else f"http://{place}").hostname or ""
+            if place == provider or not is_loopback(host):
+                said = f"prompts go to {place}, which is not this machine (model {spec.name})"
+                lines.setdefault(place, said)
+    return list(lines.values())
 
 
 def missing_here(

@@ -67,7 +67,11 @@ def judge(scores: Scores, tasks: Sequence[Task], concurrency: int = 4) -> list[J
 
     with ThreadPoolExecutor(max_workers=max(1, concurrency), thread_name_prefix="greenloop-judge") as pool:
         futures = [pool.submit(contextvars.copy_context().run, one, item) for item in scores.items]
-        return [future.result() for future in futures]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def stopped(j: Judged, iteration: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime, timezone
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
@@ -208,7 +208,8 @@ def _contrast(
     word = "is not shown better than"
     if p < 1 - comparison.level:
         word = "is better than" if comparison.points > 0 else "is worse than"
-    (tokens, seconds), (other_tokens, other_seconds) = _cost(a), _cost(b)
+    common = a.outcomes().keys() & b.outcomes().keys()
+    (tokens, seconds), (other_tokens, other_seconds) = _cost(a, common), _cost(b, common)
     return Contrast(
         comparison=comparison,
         p_adjusted=p,
@@ -234,10 +235,10 @@ def _same_task(a: ProgramRows, b: ProgramRows, task_id: str) -> bool:
     return mine is None or theirs is None or mine == theirs
 
 
-def _cost(rows: ProgramRows) -> tuple[float, float]:
-    """Tokens and model seconds of a run."""
-    n = len(rows.rows)
-    return sum(r.usage.tokens for r in rows.rows) / n, sum(r.usage.model_seconds for r in rows.rows) / n
+def _cost(program: ProgramRows, tasks: Set[str]) -> tuple[float, float]:
+    """Tokens and model seconds of a run of these tasks."""
+    usage = [row.usage for row in program.rows if row.task_id in tasks]
+    return sum(u.tokens for u in usage) / len(usage), sum(u.model_seconds for u in usage) / len(usage)
 
 
 def _summary(

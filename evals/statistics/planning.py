@@ -16,6 +16,12 @@ from ...errors import UsageError
 _GRID = 4_000
 """Quantiles that stand for the distribution of task difficulty."""
 
+_LEAST = 1e-5
+"""Smallest difference that is looked at."""
+
+MOST_TASKS = 100_000
+"""Tasks of a plan; more are no question of power."""
+
 
 @dataclass(frozen=True, slots=True)
 class Power:
@@ -124,9 +130,10 @@ def power(
 
 
 def _check(tasks: int, replicates: int, **fractions: float) -> None:
-    if tasks < 2 or replicates < 1:
+    if not 2 <= tasks <= MOST_TASKS or replicates < 1:
         raise UsageError(
-            f"{tasks} tasks with {replicates} replicates: at least 2 tasks and 1 replicate are needed"
+            f"{tasks} tasks with {replicates} replicates: 2 to {MOST_TASKS:,} tasks and at least 1 replicate"
+            " are needed"
         )
     for name, value in fractions.items():
         if not 0.0 < value < 1.0:
@@ -187,11 +194,15 @@ class _Plan:
         ceiling = 0.999 * (1 - float(self.chances.mean()))
         if self.paired(ceiling) < target:
             return None
+        if (
+            self.paired(_LEAST) >= target
+        ):  # chance alone shows as much: the target is at the test's level or below it
+            return 0.0
 
         def excess(gain: float) -> float:
             return self.paired(gain) - target
 
-        return 100 * _root(excess, 1e-5, ceiling)
+        return 100 * _root(excess, _LEAST, ceiling)
 
     def _variance(self, better: NDArray[np.float64]) -> float:
         """Variance of one task's difference of means."""

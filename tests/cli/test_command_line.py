@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import greenloop as gl
 import pytest
 from greenloop.cli.common import resume_hint
 from greenloop.cli.main import main
@@ -216,6 +217,16 @@ MISTAKES = {
     "a broken test": (("solve", "Write f.", "--test", "assert f(1 =="), "test"),
     "an id": (("solve", "--tasks", "starter", "--id", "starter/nope"), "nearest"),
     "no folder to tune into": (("tune", "starter"), "--out"),
+    "a store to report": (("report", "--store", "sqlite:///nowhere.db"), "there is no store"),
+    "a study's page": (("report", "--study", "s", "--out", "nowhere/x.html"), "no such folder"),
+    "a samples file": (("eval", "starter", "--samples", "/"), "is a folder"),
+    "a verdicts file": (
+        ("score", "s.jsonl", "--tasks", "starter", "--verdicts", "nowhere/v.jsonl"),
+        "--verdicts",
+    ),
+    "a report's folder": (("experiment", "baselines", "--limit", "1", "--out", "/dev/null/x"), "--out"),
+    "scoring and one request": (("run", "nowhere", "--task", "x", "--oracle"), "--oracle"),
+    "a plan too large": (("power", "--difference", "3", "--tasks", "10000000"), "100,000"),
 }
 
 
@@ -266,6 +277,22 @@ def test_an_outage_is_exit_code_3_and_says_how_to_go_on(tasks: Path) -> None:
     assert done.returncode == 3
     assert "ollama serve" in done.stderr
     assert "run again: greenloop eval" in done.stderr
+
+
+def test_run_says_which_server_beyond_this_machine_gets_the_prompts(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    near = server.name()
+    far = near.replace(
+        "127.0.0.1", "127.1"
+    )  # the same server, by an address that is not known for this machine
+    for name, model in (("near", near), ("far", far)):
+        gl.export(gl.Resample(generate=gl.Generate(model=model), samples=1), tmp_path / name)
+    done = [greenloop("run", tmp_path / name, "--tasks", "nowhere.jsonl") for name in ("near", "far")]
+    assert ["nowhere.jsonl" in one.stderr for one in done] == [True, True]
+    assert [one.stderr.count("prompts go to http://127.1:") for one in done] == [0, 1]
+    with pytest.warns(UserWarning, match=r"prompts go to http://127\.1:"):
+        gl.load(tmp_path / "far")
 
 
 def test_an_edited_export_is_refused(server: ChatServer, tasks: Path, tmp_path: Path) -> None:

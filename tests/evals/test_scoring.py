@@ -102,6 +102,19 @@ def test_a_program_without_code_is_named() -> None:
         gl.score(Empty(), TASKS[:1])
 
 
+def test_a_metric_that_raises_is_named_not_scored_and_no_outage() -> None:
+    def metric(example, prediction, trace=None):
+        raise KeyError("x")
+
+    with gl.session(), pytest.raises(ProgramError, match="the metric raised KeyError on task t0"):
+        gl.score(program(ScriptedModel(by_content)), TASKS[:1], metric=metric)
+
+
+def test_a_task_given_twice_is_refused_not_counted_as_replicates() -> None:
+    with gl.session(), pytest.raises(TaskError, match="'t0' is given more than once"):
+        gl.score(program(ScriptedModel(by_content)), [*TASKS[:2], TASKS[0]])
+
+
 def test_tasks_without_tests_are_refused() -> None:
     bare = gl.Task(task_id="bare", prompt="p", entry_point="f")
     with gl.session(), pytest.raises(TaskError, match="bare"):

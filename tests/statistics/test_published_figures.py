@@ -94,6 +94,11 @@ def test_power_finds_its_own_smallest_difference() -> None:
     assert power(3, 5, 1).detectable_points is None
 
 
+@pytest.mark.parametrize("replicates", [1, 3])
+def test_power_at_a_target_that_chance_alone_reaches_has_no_smallest_difference(replicates: int) -> None:
+    assert power(3, tasks=164, replicates=replicates, target=0.001).detectable_points == 0
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(2, 300), st.integers(1, 10), st.floats(0.5, 20), st.floats(0.05, 0.75))
 def test_power_is_a_chance_and_grows_with_replicates(tasks: int, k: int, points: float, rate: float) -> None:
