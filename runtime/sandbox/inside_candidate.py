@@ -21,8 +21,9 @@ from .inside_failure import CODE, PREAMBLE, describe_syntax
 from .inside_objects import Callback, Objects
 from .inside_streams import Capture, flush, set_stdin
 from .inside_trace import Tracer
-from .inside_wire import Channel, FrameTooLarge, WireClosed
+from .inside_wire import Channel, FrameTooLarge, WireClosed, pack
 
+HELLO = pack({"hello": True})
 MUTABLE = (list, dict, set, bytearray)
 REHEARSALS = 16
 
@@ -231,13 +232,19 @@ class Host(Objects):
                 return self.codec.decode(request["ok"])
 
 
-def run(channel_fd: int) -> None:
-    """Serve one judge, then leave without running what the candidate left behind for the exit."""
+def run(channel_fd: int, wait: Callable[[], object] = lambda: None) -> None:
+    """Serve one judge, then leave without running what the candidate left behind for the exit.
+
+    Args:
+        channel_fd: The connection to the judge.
+        wait: Called when all is ready; returns when the candidate's turn has come.
+    """
     gc.enable()
+    host = Host(Channel(channel_fd))
+    wait()
     try:
-        channel = Channel(channel_fd)
-        channel.send({"hello": True})
-        Host(channel).serve()
+        host.channel.write(HELLO)
+        host.serve()
     except BaseException:  # noqa: BLE001 - the judge sees the end of the stream
         os._exit(70)
     os._exit(0)

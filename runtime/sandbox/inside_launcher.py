@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 from typing import Any
 
 from . import inside_kernel as kernel
@@ -37,6 +38,8 @@ def main(candidate_fd: int, judge_fd: int, text: str) -> None:
     try:
         warm(config["preload"])
         rehearse()
+        if threading.active_count() > 1:  # a preload's; see `inside_boot`
+            os.register_at_fork(after_in_child=vars(threading)["_after_fork"])
     except BaseException as error:  # noqa: BLE001 - the host reports it
         for control in roles.values():
             control.sendall(

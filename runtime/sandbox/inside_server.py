@@ -23,6 +23,7 @@ from . import inside_kernel as kernel
 from .inside_box import Box
 from .inside_priority import make_idle, processor_times_s
 from .inside_streams import add_leavers, open_streams
+from .inside_wire import unpack
 
 TICK_S = 0.1
 IDLE_AFTER_S = 0.1
@@ -33,6 +34,12 @@ MOST_PATIENCE, LEAST_PATIENCE_S = 16.0, 15.0
 idle priority leaves it, it has had its seconds by then, so that a busy machine is not taken for a timeout."""
 GATE = 4
 """Descriptor at which a waiting child waits."""
+MESSAGE, BESIDE = 1 << 12, socket.CMSG_SPACE(8 * 4)
+"""Bytes taken by one read, and room for descriptors beside them.
+
+What a server does between two forks is kept to what has to be: it copies each page that it touches, since its child has
+it too. `socket.recv_fds`, `os.wait4` and `contextlib.suppress` touch many.
+"""
 _signals: Any = importlib.import_module("_signal")
 """`signal` without its enumerations, which cost a fresh child more than all else it does with signals."""
 
@@ -90,8 +97,10 @@ class Server:
             watching = self.child and (self.wall_s or not self.demoted)
             ready = dict(poller.poll(int(TICK_S * 1000) if watching else None))
             if wake_read in ready:
-                with contextlib.suppress(BlockingIOError):
+                try:  # noqa: SIM105 - see BESIDE
                     os.read(wake_read, 4096)
+                except BlockingIOError:
+                    pass
                 self._reap(os.WNOHANG | os.WUNTRACED)
                 self._reap_spare(os.WNOHANG)
             if control in ready and not self._read():
@@ -106,14 +115,15 @@ class Server:
 
     def _read(self) -> bool:
         try:
-            data, fds, _, _ = socket.recv_fds(self.control, 65536, 8)
+            data, beside, _, _ = self.control.recvmsg(MESSAGE, BESIDE)
         except OSError:
             return False
-        self._fds += fds
+        for _, _, fds in beside:
+            self._fds += memoryview(fds).cast("i")
         self._buffer += data
         while b"\n" in self._buffer:
             line, _, self._buffer = self._buffer.partition(b"\n")
-            self._obey(json.loads(line))
+            self._obey(unpack(line))
         return bool(data)
 
     def _obey(self, message: dict[str, Any]) -> None:
@@ -171,14 +181,12 @@ class Server:
             _signals.signal(signal.SIGCHLD, _signals.SIG_DFL)
             kernel.die_with_parent(server)
             self.box.confine(message, fds)
-            if len(fds) > GATE - 2:
-                if os.read(GATE, 1) != b"!":
-                    os._exit(0)
-                os.close(GATE)
             if self.role == "judge" and message["together"]:
                 self.judge.run_together(3)
             elif self.role == "judge":
                 self.judge.serve(3)
+            elif len(fds) > GATE - 2:
+                inside_candidate.run(3, _pass_gate)
             else:
                 inside_candidate.run(3)
         except BaseException as error:  # noqa: BLE001 - nothing may get back into the server's loop
@@ -193,8 +201,10 @@ class Server:
         if not self.child:
             return
         self.killed = self.killed or why
-        with contextlib.suppress(ProcessLookupError):
+        try:  # noqa: SIM105 - see BESIDE
             os.kill(self.child, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         self._end_group()
         self._reap(0, quiet=quiet)
 
@@ -206,10 +216,14 @@ class Server:
     def _reap(self, flags: int, *, quiet: bool = False) -> None:
         if not self.child:
             return
+        usage = None
         try:
-            pid, status, usage = os.wait4(self.child, flags)
+            if quiet:
+                pid, status = os.waitpid(self.child, flags)
+            else:
+                pid, status, usage = os.wait4(self.child, flags)
         except ChildProcessError:
-            pid, status, usage = self.child, 0, None
+            pid, status = self.child, 0
         if pid == 0:
             return
         if os.WIFSTOPPED(status):
@@ -252,6 +266,13 @@ class Server:
             self._kill("wall", quiet=False)
         elif self.box.overfull():
             self._kill("disk", quiet=False)
+
+
+def _pass_gate() -> None:
+    """In a child: wait for its turn."""
+    if os.read(GATE, 1) != b"!":
+        os._exit(0)
+    os.close(GATE)
 
 
 def _ignore(number: int, frame: object) -> None:

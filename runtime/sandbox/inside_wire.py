@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 MAX_FRAME = 16 << 20
@@ -27,13 +28,28 @@ class FrameTooLarge(Exception):
     """A frame to be sent exceeds `MAX_FRAME`."""
 
 
+def _encoder() -> Callable[[Any], str]:
+    """As `json.dumps`, made once, not for each message: a fresh child copies the pages of whatever it touches."""
+    usual = json.JSONEncoder(separators=(",", ":"))
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return usual.encode
+    text = json.encoder.encode_basestring_ascii
+    chunks = make(None, usual.default, text, None, ":", ",", False, False, True)
+    return lambda message: "".join(chunks(message, 0))
+
+
+_encode = _encoder()
+_decode = json.JSONDecoder().raw_decode
+
+
 def pack(message: Any, limit: int = MAX_FRAME) -> bytes:
     """A message as bytes on the wire.
 
     Raises:
         FrameTooLarge: If it exceeds `limit`.
     """
-    data = json.dumps(message, separators=(",", ":")).encode("ascii")
+    data = _encode(message).encode("ascii")
     if len(data) > limit:
         raise FrameTooLarge(f"{len(data)} bytes; the limit is {limit}")
     return len(data).to_bytes(4, "big") + data
@@ -46,9 +62,13 @@ def unpack(data: bytes | bytearray) -> Any:
         WireError: If it is no JSON, or too deep to read.
     """
     try:
-        return json.loads(data)
+        text = data.decode("ascii")
+        message, end = _decode(text)
     except (ValueError, RecursionError) as error:
         raise WireError(f"no JSON: {type(error).__name__}") from None
+    if end != len(text):
+        raise WireError("no JSON: something behind it")
+    return message
 
 
 class Channel:
@@ -69,7 +89,15 @@ class Channel:
             WireClosed: If the peer is gone.
             FrameTooLarge: If a message is too large; nothing was written then.
         """
-        view = memoryview(b"".join([pack(message) for message in messages]))
+        self.write(b"".join([pack(message) for message in messages]))
+
+    def write(self, frames: bytes) -> None:
+        """Write frames that are packed already.
+
+        Raises:
+            WireClosed: If the peer is gone.
+        """
+        view = memoryview(frames)
         try:
             while view:
                 view = view[os.write(self.fd, view) :]

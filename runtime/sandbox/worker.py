@@ -120,11 +120,12 @@ class Worker:
             raise SandboxError(f"the sandbox's server is gone: {error}") from None
 
     def _run_apart(self, frame: memoryview, limits: Limits) -> RawRun:
-        mine = self._take_turn(limits)
+        mine = self._whose_turn(limits)
         try:
             judge = self._seat()
-            judge.setblocking(True)
-            frame = frame[socket.send_fds(judge, [frame[:4]], [mine.connection]) :]
+            judge.setblocking(False)
+            frame = frame[socket.send_fds(judge, [frame], [mine.connection]) :]
+            self._waiting = self._make_next("go", limits)
             raw = Watch(self, "candidate", judge.fileno(), mine.output, frame, limits).until_done()
         finally:
             mine.close()
@@ -132,21 +133,14 @@ class Worker:
             self._unseat()
         return raw
 
-    def _take_turn(self, limits: Limits) -> _Waiting:
-        """Open the gate of the process that waits, and have the next one made."""
+    def _whose_turn(self, limits: Limits) -> _Waiting:
+        """The process that waits; where it has other limits, another."""
         bounds = (limits.cpu_s, limits.memory_mb)
         mine, self._waiting = self._waiting, None
         if mine is not None and mine.bounds != bounds:
             mine.close()
             mine = None
-        if mine is None:
-            mine = self._make_next("wait", limits)
-        try:
-            self._waiting = self._make_next("go", limits)
-        except BaseException:
-            mine.close()
-            raise
-        return mine
+        return mine or self._make_next("wait", limits)
 
     def _make_next(self, what: str, limits: Limits) -> _Waiting:
         output, output_end = os.pipe()

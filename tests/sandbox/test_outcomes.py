@@ -138,3 +138,14 @@ def test_a_starved_candidate_is_not_told_that_it_was_slow(box: Sandbox) -> None:
         Candidate("import time\ntime.sleep(0.3)\ndef f():\n    return 1\n", "f"), ["assert f() == 1"]
     )
     assert found.outcome == "passed"
+
+
+def test_each_candidate_draws_random_numbers_of_its_own_and_may_use_threads(box: Sandbox) -> None:
+    code = (
+        "import random, threading\ndef f():\n    drawn = []\n"
+        "    one = threading.Thread(target=lambda: drawn.append(random.random()))\n"
+        "    one.start()\n    one.join()\n    return drawn + [threading.active_count()]\n"
+    )
+    seen = [box.run(Candidate(code, "f"), ["assert f() == 0"]).tests[0].got for _ in range(4)]
+    assert len(set(seen)) == 4
+    assert all(got is not None and got.endswith(", 1]") for got in seen)
