@@ -39,7 +39,7 @@ from .common import (
 )
 from .programs import ProgramOption, named_program, paper_program
 from .show import figure_notes, figure_table, scoring_progress
-from .solve_command import by_id, from_words, solve_and_show
+from .solve_command import EntryPointOption, TestsOption, by_id, from_words, solve_and_show
 
 ReplicatesOption = Annotated[int, typer.Option("--replicates", min=1, help="how often each task is run")]
 OracleOption = Annotated[
@@ -119,6 +119,8 @@ def run(
         str | None, typer.Option("--id", help="solve only this task of --tasks, and show how")
     ] = None,
     task: Annotated[str | None, typer.Option("--task", help="solve this one request, in words")] = None,
+    entry_point: EntryPointOption = "",
+    test: TestsOption = None,
     data: DataOption = None,
     limit: LimitOption = None,
     replicates: ReplicatesOption = 1,
@@ -138,13 +140,15 @@ def run(
             raise UsageError(
                 f"{' and '.join(given)} are of scoring: leave out {'--task' if task else '--id'}"
             )
+    if task is None and (entry_point or test):
+        raise UsageError("--entry-point and --test go with --task")
     limits = limits_of(wall_s)
     program = load(folder, check_models=False)
     _tell(prompt_servers(program))
     check_models(program)
     _tell(model_notes(folder, program))
     if task is not None:
-        solve_and_show(program, from_words(task, "", []), store, seed, as_json)
+        solve_and_show(program, from_words(task, entry_point, test or []), store, seed, as_json)
         return
     chosen = read_tasks(str(tasks), data, limit)
     if task_id is not None:

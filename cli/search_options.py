@@ -85,6 +85,7 @@ def tell_found(
         said = {**figure, "evidence": evidence.model_dump(mode="json"), "folder": str(folder)}
         print_json({**said, **(more or {})})
         return
-    use = f"exported to {folder}; use it: greenloop run {folder} --task 'what to write'"
+    how = "--task 'what to write' --entry-point NAME --test 'assert …'"
+    use = f"exported to {folder}; use it: greenloop run {folder} {how}"
     for line in (str(evidence), *lines, use):
         out.print(escape(line), soft_wrap=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 
+from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
@@ -15,7 +16,6 @@ from rich.table import Table
 
 from ..evals.figures import Figure
 from ..evals.scoring import Progress
-from ..modules.adapter import fenced
 from ..runtime.attempt import Attempt, Trajectory
 from ..runtime.budget import Usage
 from .common import err, is_quiet, out
@@ -114,45 +114,51 @@ def _all(values: Iterable[object]) -> str:
     return " or ".join(dict.fromkeys(map(str, values)))
 
 
+def beside_code() -> Console:
+    """Where a person reads how code came about: not on standard output where that goes into a file or a pipe."""
+    return out if out.is_terminal else err
+
+
 def show_trajectory(trajectory: Trajectory) -> None:
     """The attempts as a person wants to see them: the code, what went wrong, and what was changed."""
+    to = beside_code()
     before: Attempt | None = None
     for number, attempt in enumerate(trajectory.attempts, 1):
         outcome = attempt.execution.outcome if attempt.execution else "not run"
         colour = "green" if outcome == "passed" else "yellow" if outcome == "unverified" else "red"
         chosen = " ← chosen" if trajectory.chosen == number - 1 and len(trajectory.attempts) > 1 else ""
-        out.print(
+        to.print(
             f"[bold]attempt {number}[/bold] {attempt.stage} · {escape(attempt.model)}"
             f" · {attempt.usage.tokens_out} tokens · [{colour}]{outcome}[/{colour}]{chosen}"
         )
         if before is not None and before.code and attempt.code:
-            _show_diff(before.code, attempt.code)
+            _show_diff(to, before.code, attempt.code)
         elif attempt.code:
-            out.print(Syntax(attempt.code, "python", background_color="default", word_wrap=True))
+            to.print(Syntax(attempt.code, "python", background_color="default", word_wrap=True))
         else:
-            out.print(escape(attempt.answer or "(the answer held no code)"), style="dim")
+            to.print(escape(attempt.answer or "(the answer held no code)"), style="dim")
         execution = attempt.execution
         if execution is not None and not execution.passed and (execution.error_type or execution.message):
             text = ": ".join(p for p in (execution.error_type, execution.message) if p)
-            out.print(f"  {escape(text)}", style=colour)
+            to.print(f"  {escape(text)}", style=colour)
         before = attempt
 
 
 def show_code(code: str) -> None:
-    """The program that was chosen."""
+    """The program that was chosen; into a file or a pipe as it is."""
     if out.is_terminal:
         out.print(Syntax(code, "python", background_color="default", word_wrap=True))
     else:
-        out.print(escape(fenced(code)))
+        out.out(code, highlight=False)
 
 
-def _show_diff(before: str, after: str) -> None:
+def _show_diff(to: Console, before: str, after: str) -> None:
     lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2))[2:]
     if not lines:
-        out.print("  (the same code again)", style="dim")
+        to.print("  (the same code again)", style="dim")
     for line in lines:
         style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
-        out.print(f"  {escape(line)}", style=style)
+        to.print(f"  {escape(line)}", style=style)
 
 
 def _line_by_line(title: str) -> Callable[[Progress], None]:

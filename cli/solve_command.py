@@ -23,13 +23,19 @@ from .common import (
     check_models,
     command_session,
     err,
-    out,
     print_json,
     read_tasks,
 )
 from .programs import ProgramOption, named_program
-from .show import show_code, show_trajectory
+from .show import beside_code, show_code, show_trajectory
 from .show_guided import GuidedShow, guided_program
+
+EntryPointOption = Annotated[
+    str, typer.Option("--entry-point", help="name of the function that the tests call")
+]
+TestsOption = Annotated[list[str] | None, typer.Option("--test", help="a test such as 'assert f(1) == 2'")]
+UNSOLVED = 4
+"""Exit code where the best code fails its tests."""
 
 
 def solve(
@@ -38,12 +44,8 @@ def solve(
     ] = None,
     model: ModelOption = "embedded",
     program: ProgramOption = "ger",
-    entry_point: Annotated[
-        str, typer.Option("--entry-point", help="name of the function that the tests call")
-    ] = "",
-    test: Annotated[
-        list[str] | None, typer.Option("--test", help="a test such as 'assert f(1) == 2'")
-    ] = None,
+    entry_point: EntryPointOption = "",
+    test: TestsOption = None,
     tasks: Annotated[str | None, typer.Option("--tasks", help="take the task from this set or file")] = None,
     task_id: Annotated[str | None, typer.Option("--id", help="id of the task in --tasks")] = None,
     data: DataOption = None,
@@ -85,14 +87,18 @@ def solve(
     else:
         task = from_words(str(request), entry_point, test or [])
     if show:
-        with watch_guidance(GuidedShow(err if as_json else out)):
+        with watch_guidance(GuidedShow(err if as_json else beside_code())):
             solve_and_show(made, task, store, seed, as_json)
     else:
         solve_and_show(made, task, store, seed, as_json)
 
 
 def solve_and_show(program: dspy.Module, task: Task, store: str | None, seed: int, as_json: bool) -> None:
-    """Run a program on one task, and print the attempts and the chosen code."""
+    """Run a program on one task, and print the attempts and the chosen code.
+
+    Raises:
+        typer.Exit: The code fails its tests: `UNSOLVED`.
+    """
     check_models(program, [task])
     with command_session(store, seed) as session:
         prediction = cast("Any", program(problem=task.problem))
@@ -122,16 +128,19 @@ def solve_and_show(program: dspy.Module, task: Task, store: str | None, seed: in
                 "paid": paid.to_json(),
             }
         )
-        return
-    if trajectory is not None:
-        show_trajectory(trajectory)
-    out.print()
-    if outcome == "unverified":
-        out.print("unverified: there was no test to run, the code was only loaded", style="yellow")
-    elif outcome != "passed":
-        out.print(escape(f"not solved: the best attempt ended as {outcome}"), style="red")
-    if prediction.code:
-        show_code(prediction.code)
+    else:
+        if trajectory is not None:
+            show_trajectory(trajectory)
+        to = beside_code()
+        to.print()
+        if outcome == "unverified":
+            to.print("unverified: there was no test to run, the code was only loaded", style="yellow")
+        elif outcome != "passed":
+            to.print(escape(f"not solved: the best attempt ended as {outcome}"), style="red")
+        if prediction.code:
+            show_code(prediction.code)
+    if outcome not in ("passed", "unverified"):
+        raise typer.Exit(UNSOLVED)
 
 
 def from_words(request: str, entry_point: str, tests: list[str]) -> Task:

@@ -33,7 +33,12 @@ def card(saved: Saved, manifest: Manifest, folder: str) -> str:
             f" `{saved.source_sha256 or 'not at hand'}`): the folder holds its settings and prompts, not its code."
         )
     else:
-        use += ["", "```console", f"$ greenloop run {_quoted(folder)} --task 'what to write'", "```"]
+        use += [
+            "",
+            "```console",
+            f"$ greenloop run {_quoted(folder)} --task 'what to write' --entry-point NAME --test 'assert …'",
+            "```",
+        ]
     evidence = (
         str(manifest.evidence) if manifest.evidence else "none: the program was exported without tuning"
     )

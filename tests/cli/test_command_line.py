@@ -130,12 +130,27 @@ def test_solve_shows_the_attempts(server: ChatServer) -> None:
     )
     done = greenloop(*arguments, "--model", server.name())
     assert done.returncode == 0, done.stderr
-    assert "attempt 1 generate" in done.stdout
-    assert "attempt 2 refine" in done.stdout
-    assert "return x + 3" in done.stdout
+    assert "attempt 1 generate" in done.stderr
+    assert "attempt 2 refine" in done.stderr
+    assert done.stdout == "def add_three(x):\n    return x + 3\n"
     data = answer(*arguments, "--model", server.name())
     assert data["outcome"] == "passed"
     assert [a["execution"]["outcome"] for a in data["attempts"]] == ["failed", "passed"]
+
+
+def test_solve_says_by_its_exit_code_that_nothing_passed(server: ChatServer) -> None:
+    arguments = (
+        "solve",
+        "Write add_four(x).",
+        "--entry-point",
+        "add_four",
+        "--test",
+        "assert add_four(0) == 4",
+    )
+    done = greenloop(*arguments, "--model", server.name())
+    assert done.returncode == 4
+    assert "not solved" in done.stderr
+    assert "return x + 100" in done.stdout
 
 
 def test_solve_without_a_test_is_unverified(server: ChatServer) -> None:
@@ -162,8 +177,10 @@ def test_tune_exports_a_program_that_runs(server: ChatServer, tasks: Path, tmp_p
     assert tuned["evidence"]["trials"] == 3
     figure = answer("run", out, "--tasks", tasks)
     assert figure["n"] == 4
-    solved = answer("run", out, "--task", "Write add_one(x).")
-    assert "def add_one" in solved["code"]
+    request = ("run", out, "--task", "Write add_one(x).", "--entry-point", "add_one", "--test")
+    solved = answer(*request, "assert add_one(1) == 2")
+    assert (solved["outcome"], "def add_one" in solved["code"]) == ("passed", True)
+    assert greenloop(*request, "assert add_one(1) == 3").returncode == 4
 
 
 def test_tune_prints_a_front_and_takes_the_cheapest_near_the_best(
