@@ -22,6 +22,8 @@ from .common import err, is_quiet, out
 
 PAPER = ", in the set-up of Feedback Over Form (not comparable with figures of another one)"
 LINE_EVERY_S = 15.0
+_WIDE = 80
+"""Columns from which on every figure has a column of its own."""
 
 
 @contextmanager
@@ -54,6 +56,14 @@ def figure_table(rows: dict[str, Figure], title: str = "") -> Table:
     """Programs and their figures: rate with interval, and what it cost as if run alone."""
     table = Table(title=title or None, title_justify="left")
     level = next((f"{100 * f.level:g}" for f in rows.values()), "95")
+    if out.width < _WIDE:
+        table.add_column("program", overflow="fold")
+        table.add_column(f"solved ({level} % interval) and cost", overflow="fold")
+        for name, f in rows.items():
+            rate = f"{100 * f.rate:.0f} % ({100 * f.interval[0]:.0f}–{100 * f.interval[1]:.0f} %)"
+            cost = f"{f.model_calls:,} calls, {f.tokens_in + f.tokens_out:,} tokens, {f.model_seconds:.0f} model s"
+            table.add_row(escape(name), f"{f.solved_of}, {rate}\n{cost}")
+        return table
     for heading in ("program", "solved", "rate", f"{level} % interval", "calls", "tokens", "model s"):
         table.add_column(
             heading, justify="left" if heading == "program" else "right", no_wrap=heading != "program"

@@ -33,7 +33,7 @@ class Power:
         replicates: Replicates per task of each program.
         power: Chance that the paired test shows the difference.
         detectable_points: Smallest difference that is shown with the chance `target`; None if there is none
-            below a rate of 100 %.
+            below a rate of 100 %, 0 if chance alone shows as much.
         unpaired: Chance that a test which forgets the pairing shows the same difference.
         test: `exact McNemar` at one replicate, else `paired over task means`.
         rate: Rate assumed of the weaker program.

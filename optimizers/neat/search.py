@@ -97,7 +97,11 @@ class NeatSearch:
         concurrency: Runs at once of one graph.
         workers: Graphs of a generation that are scored at once. With more than one, processes with the same command and
             store share the work: each scores the generation in another order, and finds what the others have. Near
-            the end of the budget graphs are scored in order again, so that the search ends where it would have.
+            the end of the budget graphs are scored in order again, so that the search ends where it would have. The
+            budget is the search's and not a process's: each keeps the same account, in which a call counts when the
+            search first needs it, whoever paid. A process that comes late or is slow finds what the others have stored
+            and may pay nothing itself; all end with the same program and evidence, and together they pay the budget
+            once.
         on_progress: Called after each scored task.
 
     Attributes:
