@@ -1,95 +1,27 @@
-"""Scoring in other processes and on other machines: jobs that can be pickled, and their results brought home.
+"""Where the jobs of a scoring run: in threads of this process, or handed to other processes and machines.
 
 Threads share the program, the session and its accounts. Any other executor (`ProcessPoolExecutor`, a Dask cluster's
-`client.get_executor()`) gets jobs that hold all they need: the program by value, the task, the store's URL.
+`client.get_executor()`) gets jobs that can be pickled, see `jobs`, and their payments are booked as they come home.
 """
 
 from __future__ import annotations
 
 import contextvars
-import functools
-import os
-import platform
-import uuid
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 
-from ..errors import (
-    BudgetExhausted,
-    GreenloopError,
-    InfrastructureError,
-    ProgramError,
-    StoreError,
-    UsageError,
-)
-from ..runtime.budget import Budget, Meter, Usage
-from ..runtime.execution import Limits
-from ..runtime.problem import Steering
-from ..runtime.run import Session
-from ..runtime.store import Store, open_store
-from ..runtime.store.accounts import accounts, put_account
+from ..errors import BudgetExhausted, GreenloopError, InfrastructureError, UsageError
+from ..runtime.budget import Budget
 from ..runtime.store.connection import in_memory
 from ..runtime.task import Task
+from .jobs import Job, Outcome, absolute_url, meeting_token, pickled, run_job
 
 if TYPE_CHECKING:
     from .scoring import Conditions, TaskScore
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One (task, replicate) for another process.
-
-    Attributes:
-        payload: Program, metric and DSPy's language model, by cloudpickle.
-        digest: The program's content hash.
-        store_url: The store that all share.
-        token: What the store must hold, so that nobody works on another database of the same name.
-        seed: Seed of the session.
-        steering: Which tests steer.
-        limits: Bounds of the run that judges.
-        settings: What the ledger states.
-        task: The task.
-        replicate: Number of the replicate.
-        allowance: What this job may pay.
-    """
-
-    payload: bytes
-    digest: str
-    store_url: str
-    token: str
-    seed: int
-    steering: Steering
-    limits: Limits
-    settings: dict[str, Any]
-    task: Task
-    replicate: int
-    allowance: Budget
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a job brought: a score or an error, and what it cost either way.
-
-    Attributes:
-        item: The score; None where it failed.
-        models: Name to digest of the models that were called.
-        paid: What was really spent there.
-        as_if: What its calls cost at their first making.
-        tier: The sandbox tier there.
-        error: Why it failed.
-    """
-
-    item: TaskScore | None
-    models: dict[str, str]
-    paid: Usage
-    as_if: Usage
-    tier: str = ""
-    error: GreenloopError | None = None
 
 
 class Here:
@@ -169,8 +101,8 @@ class Elsewhere:
             raise UsageError("an executor of other processes runs the default sandbox: give the session none")
         self._most = max(1, concurrency)
         self._executor, self._how = executor, how
-        self._payload = _pickled((how.program, how.metric, dspy.settings.lm))
-        self._store_url, self._token = _absolute(session.store), _meeting_token(session.store)
+        self._payload = pickled((how.program, how.metric, dspy.settings.lm))
+        self._store_url, self._token = absolute_url(session.store), meeting_token(session.store)
         self._jobs: dict[Future[Any], Job] = {}
         self._tiers: set[str] = set()
 
@@ -285,84 +217,3 @@ def hands_for(executor: Executor | None, how: Conditions, concurrency: int) -> H
     if executor is None or isinstance(executor, ThreadPoolExecutor):
         return Here(executor, how, concurrency)
     return Elsewhere(executor, how, concurrency)
-
-
-def run_job(job: Job) -> Outcome:
-    """Run a job in this process; what a worker calls."""
-    from .scoring import Conditions, score_one
-
-    meter = Meter(job.allowance)
-    item: TaskScore | None = None
-    models: dict[str, str] = {}
-    tier, failed = "", None
-    try:
-        program, metric, lm = _unpickled(job.payload)
-        session = Session(_store(job.store_url, job.token), seed=job.seed, meter=meter)
-        how = Conditions(session, program, job.digest, job.steering, metric, job.limits, job.settings)
-        with dspy.context(lm=lm):
-            item, models = score_one(how, job.task, job.replicate)
-        tier = session.sandbox.tier
-    except GreenloopError as error:
-        failed = error
-    return Outcome(item, models, meter.paid, meter.as_if, tier, failed)
-
-
-def _pickled(what: Any) -> bytes:
-    import cloudpickle
-
-    try:
-        return cloudpickle.dumps(what)
-    except Exception as error:
-        raise ProgramError(
-            f"the program or metric cannot be sent to another process: {type(error).__name__}: {error}"
-        ) from error
-
-
-@functools.lru_cache(maxsize=8)
-def _unpickled(payload: bytes) -> Any:
-    import cloudpickle
-
-    try:
-        return cloudpickle.loads(payload)
-    except Exception as error:
-        raise ProgramError(
-            f"the program cannot be made here: {type(error).__name__}: {error}; workers need the modules that it is"
-            " made of"
-        ) from error
-
-
-@functools.lru_cache(maxsize=4)
-def _store(url: str, token: str) -> Store:
-    """The store that all share.
-
-    Raises:
-        StoreError: It is another database of the same name.
-    """
-    store = open_store(url)
-    if token not in accounts(store, _MEETING):
-        raise StoreError(
-            f"{store!r} on {platform.node()} is not the run's own database: workers on other machines need a PostgreSQL"
-            " URL"
-        )
-    return store
-
-
-_MEETING = "workers meet here"
-
-
-def _meeting_token(store: Store) -> str:
-    """A sign in the store by which workers know it."""
-    known = accounts(store, _MEETING)
-    if known:
-        return min(known)
-    token = uuid.uuid4().hex
-    put_account(store, _MEETING, token, {})
-    return token
-
-
-def _absolute(store: Store) -> str:
-    """The store's URL from any working folder."""
-    url = store.parsed_url
-    if url.get_backend_name() == "sqlite":
-        url = url.set(database=os.path.abspath(str(url.database)))
-    return url.render_as_string(hide_password=False)
