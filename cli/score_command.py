@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ..errors import UsageError
-from ..evals.samples import USUAL_K, SampleScores, judge_samples, read_samples, write_verdicts
+from ..evals.sample_scores import USUAL_K, SampleScores, judge_samples, write_verdicts
+from ..evals.samples import read_samples
 from .common import (
     TASKS_HELP,
     ConcurrencyOption,

