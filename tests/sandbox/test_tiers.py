@@ -105,6 +105,7 @@ def test_other_interpreters_with_their_packages() -> None:
 
 UNPRIVILEGED = """
 import os, sys, warnings
+from concurrent.futures import ThreadPoolExecutor
 warnings.simplefilter("ignore")
 from greenloop.runtime.execution import Candidate, Limits
 from greenloop.runtime.sandbox import Sandbox, probe
@@ -112,15 +113,16 @@ from greenloop.testing.hostile import HOSTILE
 assert os.getuid() == 65534
 tiers = [p.tier for p in probe() if p.available and p.tier in ("namespaces", "landlock")]
 print("tiers", *tiers)
-wanted = sys.argv[1:]
+attacks = [a for a in HOSTILE if not sys.argv[1:] or a.name in sys.argv[1:]]
 for tier in tiers:
-    with Sandbox(workers=1, tier=tier) as sandbox:
+    with Sandbox(workers=4, tier=tier) as sandbox, ThreadPoolExecutor(4) as threads:
         assert sandbox.run(Candidate("def f(x): return x", "f"), ["assert f(1) == 1"]).passed
-        for attack in HOSTILE:
-            if wanted and attack.name not in wanted:
-                continue
+
+        def run(attack):
             aimed = attack.aimed(home="/home", canary="/etc/shadow", port=9, pid=os.getpid())
-            found = sandbox.run(aimed, attack.tests, attack.limits)
+            return attack, sandbox.run(aimed, attack.tests, attack.limits)
+
+        for attack, found in threads.map(run, attacks):
             if found.outcome not in attack.outcomes or "LEAK" in found.stdout:
                 print("WRONG", tier, attack.name, found)
 print("done")
