@@ -18,10 +18,7 @@ _STEPS, _WIDEST = 40, 4.0
 _PRIOR_RUNS = 2.0
 
 LEAST_CHANCE = 0.1
-"""A finalist with a smaller chance to be the best hardly can win: it gets no more runs."""
-LEAST_GAIN = 0.006
-"""A configuration of the search from which less is to be gained gets no more runs: in spreads of a run's outcome, which
-is some three tenths of a point for rates of 30 to 70 %."""
+"""A configuration with a smaller chance to be the best hardly can win: it gets no more runs."""
 
 
 class Posterior:
@@ -89,7 +86,7 @@ class Posterior:
         """What is believed of a configuration, beside the best of the others."""
         means, deviations = self.of([values])
         best = max(self.of([one.values for one in others])[0])
-        return Belief(means[0], deviations[0], self.noise, self.tasks, best, self._unit)
+        return Belief(means[0], deviations[0], self.noise, self.tasks, best)
 
     def _encoded(self, values: Sequence[Values]) -> Any:
         import numpy as np
@@ -158,7 +155,6 @@ class Belief:
         noise: Variance of a run's outcome about the configuration's score on a task of known difficulty.
         tasks: Task → mean outcome over all configurations.
         best: Expected score of the best other configuration.
-        spread: Standard deviation of a run's outcome.
     """
 
     mean: float
@@ -166,18 +162,12 @@ class Belief:
     noise: float
     tasks: Mapping[str, float]
     best: float
-    spread: float
 
-    def gain(self, outcomes: Mapping[str, float]) -> float:
-        """How much more than the best other one the configuration is expected to score where it is the better one.
-
-        It is what there is to be gained by knowing the configuration's score: max(0, score - best), expected over all
-        that it may be after these outcomes of its own. In spreads of a run's outcome.
+    def chance_of_best(self, outcomes: Mapping[str, float]) -> float:
+        """Chance that the configuration is better than the best other one, after these outcomes of its own.
 
         Args:
             outcomes: Task to outcome, of tasks that other configurations were run on, too.
-
-        Source: expected improvement, after Mockus, Tiesis and Zilinskas (1978).
         """
         centre = sum(self.tasks.values()) / len(self.tasks)
         known = [outcome - self.tasks[task] for task, outcome in outcomes.items() if task in self.tasks]
@@ -186,20 +176,7 @@ class Belief:
             weight = variance / (variance + self.noise / len(known)) if variance else 0.0
             mean += weight * (centre + sum(known) / len(known) - mean)
             variance *= 1 - weight
-        return expected_gain(mean - self.best, math.sqrt(variance)) / self.spread
-
-
-def expected_gain(lead: float, deviation: float) -> float:
-    """What is expected of a difference where it is positive: one expected to be `lead`, with this standard deviation.
-
-    Example:
-        >>> expected_gain(0.1, 0.0), expected_gain(-0.1, 0.0), round(expected_gain(0.0, 1.0), 3)
-        (0.1, 0.0, 0.399)
-    """
-    if not deviation:
-        return max(0.0, lead)
-    density = math.exp(-0.5 * (lead / deviation) ** 2) / math.sqrt(2 * math.pi)
-    return deviation * density + lead * chance_of_more(lead, deviation)
+        return chance_of_more(mean - self.best, math.sqrt(variance))
 
 
 def chance_of_more(lead: float, deviation: float) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import optuna
 
 from ..evals.scoring import TaskScore
-from .posterior import LEAST_GAIN, Belief, Posterior
+from .posterior import LEAST_CHANCE, Belief, Posterior
 from .trials import Values
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def stopper(job: TuningJob, trial: optuna.Trial, values: Values) -> Callable[[li
     leaders = [one.by_task for one in complete]
     if len(job.options.objectives) == 1:
         race = Race(leaders[:_LEADERS])
-        if not complete or job.options.pick is not None:
+        if len(complete) < _LEADERS or job.options.pick is not None:
             return race.lost
         return _Hopeless(race, Posterior(job.found, found).belief(values, complete), len(job.tasks))
     kinds = [i for i, name in enumerate(("compute", "seconds")) if name in job.options.objectives]
@@ -102,12 +102,11 @@ def stopper(job: TuningJob, trial: optuna.Trial, values: Values) -> Callable[[li
 
 
 class _Hopeless:
-    """Lost by the exact tests, or with next to nothing to be gained from it, neighbours and own runs considered.
+    """Lost by the exact tests, or with a chance under one in ten to be the best, neighbours and own runs considered.
 
     The exact tests ask whether a configuration is worse, whatever it is; a search only needs to know whether it is
-    worth its remaining runs. Wrongly ended it costs one of many configurations, run on it costs its tasks. What is
-    gained is how much better than the best so far it may be: what is at most as good has as little in it as what is
-    worse. The best is what the posterior expects of it, not its lucky score.
+    worth its remaining runs. Wrongly ended it costs one of many configurations, run on it costs its tasks. The best is
+    what the posterior expects of it, not its lucky score.
     """
 
     def __init__(self, race: Race, belief: Belief, tasks: int) -> None:
@@ -116,8 +115,8 @@ class _Hopeless:
     def __call__(self, scores: list[TaskScore]) -> bool:
         if not _LEAST_TASKS <= len(scores) < self._tasks:
             return False
-        gain = self._belief.gain({item.task_id: item.score for item in scores})
-        return gain < LEAST_GAIN or self._race.lost(scores)
+        chance = self._belief.chance_of_best({item.task_id: item.score for item in scores})
+        return chance < LEAST_CHANCE or self._race.lost(scores)
 
 
 class _Pruned:

@@ -77,27 +77,14 @@ def test_a_configuration_that_only_saw_hard_tasks_is_set_right() -> None:
     assert means[0] == pytest.approx(0.5, abs=0.05)
 
 
-def test_what_may_be_gained_falls_with_what_is_seen() -> None:
+def test_the_chance_to_be_the_best_falls_with_what_is_seen() -> None:
     rng = random.Random(1)
     some = [configuration(rng, i) for i in range(20)]
     belief = Posterior(FOUND, some).belief({"model": "a", "temperature": 0.9, "rounds": 5}, some)
-    gains = [belief.gain({f"t{i}": 0.0 for i in range(n)}) for n in (0, 10, 30)]
-    assert gains == sorted(gains, reverse=True)
-    assert gains[-1] < 0.001
-    assert belief.gain({f"t{i}": 1.0 for i in range(30)}) > gains[0]
-
-
-def test_the_same_scores_in_other_units_gain_the_same() -> None:
-    rng = random.Random(1)
-    some = [configuration(rng, i) for i in range(20)]
-    scaled = [
-        replace(one, outcomes={t: [100 * o for o in runs] for t, runs in one.outcomes.items()})
-        for one in some
-    ]
-    values, seen = {"model": "a", "temperature": 0.9, "rounds": 5}, {f"t{i}": float(i % 2) for i in range(20)}
-    gain = Posterior(FOUND, some).belief(values, some).gain(seen)
-    other = Posterior(FOUND, scaled).belief(values, scaled).gain({t: 100 * o for t, o in seen.items()})
-    assert other == pytest.approx(gain, rel=1e-6)
+    chances = [belief.chance_of_best({f"t{i}": 0.0 for i in range(n)}) for n in (0, 10, 30)]
+    assert chances == sorted(chances, reverse=True)
+    assert chances[-1] < 0.01
+    assert belief.chance_of_best({f"t{i}": 1.0 for i in range(30)}) > chances[0]
 
 
 def test_scores_that_are_all_equal_and_a_single_configuration_are_no_trouble() -> None:

@@ -7,7 +7,6 @@ import greenloop as gl
 import pytest
 from greenloop.errors import BudgetExhausted, UsageError
 from greenloop.testing import ScriptedModel, adding_tasks
-from optuna.samplers import RandomSampler
 
 TASKS = adding_tasks(12)
 
@@ -115,26 +114,6 @@ def test_a_wish_of_another_kind_is_refused_and_the_line_says_what_is_meant(wish:
     (name,) = wish
     with pytest.raises(UsageError, match=rf"^{name} is .*, such as "):
         gl.OptunaTuner(**wish)
-
-
-def test_a_hopeless_configuration_is_ended_beside_a_single_complete_one(tmp_path) -> None:
-    def cold_is_right(messages: list[dict], sampling: dict) -> str:
-        number = int(messages[1]["content"].split("adds ")[1].split()[0])
-        return (
-            f"```python\ndef f(x):\n    return x + {number if sampling['temperature'] < 0.25 else 999}\n```"
-        )
-
-    made = tuner(
-        f"sqlite:///{tmp_path}/t.db",
-        budget=gl.Budget(n_trials=2),
-        sampler=RandomSampler(seed=0),
-        concurrency=1,
-    )
-    start = gl.Generate(model=ScriptedModel(cold_is_right), temperature=gl.Float(0.0, 1.0, default=0.2))
-    tuned = made.compile(gl.Resample(generate=start, samples=1), trainset=adding_tasks(20))
-    assert tuned.evidence.settings == {"generate.temperature": 0.2}
-    assert tuned.evidence.saved.races_lost == 1
-    assert tuned.evidence.saved.runs_spared >= 8
 
 
 def test_a_program_without_knobs_is_refused(tmp_path) -> None:
