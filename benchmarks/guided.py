@@ -1,4 +1,4 @@
-"""What guided generation costs on the embedded model: a token of the mixture over a plain one, tokens of a task.
+"""What guided generation costs on the embedded model, or another GGUF file: a token of the mixture over a plain one, tokens of a task.
 
 Each round decodes the same tokens of the same prompts in three ways, one after the other: normally (one request), one
 token at a time from one context, and one token at a time from two contexts mixed. The second context holds a signal, as
@@ -57,11 +57,11 @@ def seconds_a_token(seat: Seat, contexts: dict[Which, Prompt], length: int) -> t
     return since(started, len(written))
 
 
-def per_token(rounds: int, tokens: int, tasks: list[gl.Task]) -> None:
+def per_token(model: str, rounds: int, tokens: int, tasks: list[gl.Task]) -> None:
     """Print milliseconds a token of the three ways, and their ratios."""
-    source = token_source_for(gl.language_model("embedded").engine.backend)
+    source = token_source_for(gl.language_model(model).engine.backend)
     assert isinstance(source, EmbeddedTokens)
-    stage = gl.GuidedGenerate(model="embedded")
+    stage = gl.GuidedGenerate(model=model)
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for number in range(rounds):
         problem = tasks[number % len(tasks)].problem
@@ -91,10 +91,10 @@ def per_token(rounds: int, tokens: int, tasks: list[gl.Task]) -> None:
             )
 
 
-def per_task(tasks: list[gl.Task], max_tokens: int) -> None:
+def per_task(model: str, tasks: list[gl.Task], max_tokens: int) -> None:
     """Print tokens and model seconds of guided drafts by kind of call, beside plain drafts."""
-    stage = gl.GuidedGenerate(model="embedded", gamma=0.5, max_tokens=max_tokens)
-    plain = gl.Generate(model="embedded", temperature=0.0, max_tokens=max_tokens)
+    stage = gl.GuidedGenerate(model=model, gamma=0.5, max_tokens=max_tokens)
+    plain = gl.Generate(model=model, temperature=0.0, max_tokens=max_tokens)
     kinds: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0, 0])
     lines = 0
     with gl.session() as session:
@@ -126,6 +126,7 @@ def main() -> None:
     """Print both parts."""
     logging.disable(logging.WARNING)
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="embedded", help="embedded, or gguf:PATH")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--tasks", type=int, default=8)
@@ -133,9 +134,9 @@ def main() -> None:
     given = parser.parse_args()
     tasks = gl.load_tasks("starter")
     sys.stdout.reconfigure(line_buffering=True)
-    per_token(given.rounds, given.tokens, tasks)
+    per_token(given.model, given.rounds, given.tokens, tasks)
     if given.tasks:
-        per_task(tasks[: given.tasks], given.max_tokens)
+        per_task(given.model, tasks[: given.tasks], given.max_tokens)
 
 
 if __name__ == "__main__":
