@@ -4,8 +4,8 @@ Each round decodes the same tokens of the same prompts in three ways, one after 
 token at a time from one context, and one token at a time from two contexts mixed. The second context holds a signal, as
 in guided generation. Then some starter tasks are solved, and what each kind of call took is added up.
 
-Run it with `python benchmarks/guided.py`; it takes some minutes. `--tasks 0` leaves the second part out, `--model` takes
-another GGUF file than the embedded model.
+Run it with `python benchmarks/guided.py`; it takes some minutes. `--tasks 0` leaves the second part out; `--model`
+takes another GGUF file than the embedded model.
 """
 
 from __future__ import annotations

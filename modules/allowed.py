@@ -111,10 +111,19 @@ class Tunable(dspy.Module):
             value = setting(value)
         if rule is not None:
             for possible in _possible(value):
-                refusal = rule.refusal(possible)
-                if refusal is not None:
-                    raise ProgramError(f"{type(self).__name__}: {name} must be {refusal}, not {possible!r}")
+                self.check(name, possible)
         super().__setattr__(name, value)
+
+    def check(self, name: str, value: Any) -> None:
+        """Whether a setting may have a value.
+
+        Raises:
+            ProgramError: It may not; the message says what is allowed.
+        """
+        rule = self.allowed.get(name)
+        refusal = rule.refusal(value) if rule is not None else None
+        if refusal is not None:
+            raise ProgramError(f"{type(self).__name__}: {name} must be {refusal}, not {value!r}")
 
 
 def _possible(given: Setting) -> list[Any]:

@@ -13,11 +13,10 @@ to find out. The module is optional: nothing in Greenloop uses it unless you ask
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import dspy
 
-from ..errors import ProgramError
 from ..runtime.attempt import Attempt
 from ..runtime.budget import Usage
 from ..runtime.engine import Engine
@@ -26,6 +25,7 @@ from ..runtime.problem import Problem
 from ..runtime.run import Run, use_stage
 from ..runtime.token_calls import TokenCalls, calls_to
 from ..runtime.token_source import Prompt
+from .allowed import AT_LEAST_ONE, Number, OneOf
 from .code_text import extract_code
 from .generate import Generate
 from .guided_candidates import Probe, probes
@@ -73,6 +73,15 @@ class GuidedGenerate(Generate):
     Source: arXiv 2506.10948; see the notice at the top of this module about its patent claim.
     """
 
+    allowed: ClassVar = {
+        **Generate.allowed,
+        "gamma": Number(0),
+        "candidates": AT_LEAST_ONE,
+        "lines_ahead": AT_LEAST_ONE,
+        "prompt_style": OneOf(PROMPT_STYLES),
+        "signal": OneOf(SIGNALS),
+        "next_token": OneOf(("argmax", "sample")),
+    }
     by_token = True
 
     def __init__(
@@ -108,8 +117,7 @@ class GuidedGenerate(Generate):
         self.prompt_style = setting(prompt_style)
         self.signal = setting(signal)
         self.next_token = setting(next_token)
-        self.limits = setting(asdict(limits) if isinstance(limits, Limits) else limits or asdict(Limits()))
-        self.guidance()
+        self.limits = setting(limits or Limits())
 
     def guidance(self, **changed: Any) -> Guidance:
         """The settings in force, some of them changed.
@@ -117,7 +125,9 @@ class GuidedGenerate(Generate):
         Raises:
             ProgramError: One is out of range.
         """
-        made = replace(
+        for name, value in changed.items():
+            self.check(name, value)
+        return replace(
             Guidance(
                 gamma=self.gamma.value,
                 candidates=self.candidates.value,
@@ -130,17 +140,6 @@ class GuidedGenerate(Generate):
             ),
             **changed,
         )
-        wrong = {
-            "gamma must be 0 or more": made.gamma < 0,
-            "candidates and lines_ahead must be at least 1": made.candidates < 1 or made.lines_ahead < 1,
-            f"prompt_style must be one of {', '.join(PROMPT_STYLES)}": made.prompt_style not in PROMPT_STYLES,
-            f"signal must be one of {', '.join(SIGNALS)}": made.signal not in SIGNALS,
-            'next_token must be "argmax" or "sample"': self.next_token.value not in ("argmax", "sample"),
-        }
-        for words, is_wrong in wrong.items():
-            if is_wrong:
-                raise ProgramError(f"{type(self).__name__}: {words}")
-        return made
 
     def forward(self, problem: Problem, iteration: int | None = None) -> dspy.Prediction:
         """Write a draft; see `Generate.forward`."""
