@@ -10,6 +10,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, cast
 
 from dspy import Module
@@ -140,8 +141,6 @@ class _Number(Knob):
 
     def __init__(self, low: Any, high: Any, *, default: Any, step: Any, log: bool) -> None:
         name = type(self).__name__
-        if not low <= high:
-            raise ProgramError(f"{name}: low {low} is above high {high}")
         if log and (low <= 0 or step not in (None, 1)):
             raise ProgramError(f"{name}: a log scale needs low > 0 and no step")
         if step is not None and step <= 0:
@@ -165,6 +164,14 @@ class _Number(Knob):
         return f"{type(self).__name__}({self.low}, {self.high}, value={self._value})"
 
 
+def _check_bounds(name: str, low: Any, high: Any) -> None:
+    for bound in (low, high):
+        if isinstance(bound, bool) or not isinstance(bound, Real):
+            raise ProgramError(f"{name}: low and high are numbers, not {bound!r}")
+    if not low <= high:
+        raise ProgramError(f"{name}: low {low} is above high {high}")
+
+
 class Int(_Number):
     """A whole number in [low, high].
 
@@ -185,6 +192,7 @@ class Int(_Number):
     def __init__(
         self, low: int, high: int, *, default: int | None = None, step: int = 1, log: bool = False
     ) -> None:
+        _check_bounds("Int", low, high)
         super().__init__(low, high, default=low if default is None else default, step=step, log=log)
 
     @property
@@ -194,9 +202,10 @@ class Int(_Number):
 
     def check(self, value: Any) -> int:
         """The value as an int, if it is in range."""
-        if isinstance(value, bool) or int(value) != value or not self.low <= value <= self.high:
+        number = float(value) if not isinstance(value, bool) and isinstance(value, Real) else math.nan
+        if not number.is_integer() or not self.low <= number <= self.high:
             raise ProgramError(f"{value!r} is no whole number from {self.low} to {self.high}")
-        return int(value)
+        return int(number)
 
 
 class Float(_Number):
@@ -225,6 +234,7 @@ class Float(_Number):
         step: float | None = None,
         log: bool = False,
     ) -> None:
+        _check_bounds("Float", low, high)
         middle = math.sqrt(low * high) if log and low > 0 else (low + high) / 2
         super().__init__(low, high, default=middle if default is None else default, step=step, log=log)
 

@@ -57,6 +57,8 @@ def test_values_survive_dspys_own_save_and_load(tmp_path) -> None:
         lambda: gl.Choice(["a", "a"]),
         lambda: gl.Choice(["a"], default="b"),
         lambda: gl.Int(5, 1),
+        lambda: gl.Int(0, "5"),
+        lambda: gl.Float("a", 1),
         lambda: gl.Int(0, 5, default=9),
         lambda: gl.Float(0, 1, default=2),
         lambda: gl.Float(0, 1, log=True),
@@ -70,7 +72,7 @@ def test_nonsense_is_refused_at_once(make) -> None:
 
 def test_setting_a_value_out_of_range_is_refused() -> None:
     knob = gl.Int(0, 5)
-    for bad in (6, -1, 1.5, True):
+    for bad in (6, -1, 1.5, True, "3", None):
         with pytest.raises(ProgramError):
             knob.value = bad
     assert knob.value == 0
