@@ -98,7 +98,7 @@ def check_file(path: Path, option: str) -> None:
         raise UsageError(f"{option} {path}: it cannot be written")
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, option: str = "--out") -> None:
     """Make the folder of a report before anything is paid.
 
     Raises:
@@ -107,9 +107,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"--out: the folder {folder} cannot be made: {error.strerror}") from error
+        raise UsageError(f"{option}: the folder {folder} cannot be made: {error.strerror}") from error
     if not os.access(folder, os.W_OK):
-        raise UsageError(f"--out: nothing can be written into the folder {folder}")
+        raise UsageError(f"{option}: nothing can be written into the folder {folder}")
 
 
 @contextmanager

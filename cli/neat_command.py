@@ -98,7 +98,7 @@ def neat(
     chosen = read_tasks(tasks, data, limit)
     searched, locked = split(chosen, train, seed=seed)
     if report is not None:
-        make_folder(report.absolute().parent)
+        make_folder(report.absolute().parent, "--report")
         check_file(report, "--report")
     check_models(tunable_program(pool, max_tokens=max_tokens), chosen, oracle=oracle)
     kind = RandomTopology if preset == "random" else NeatSearch
