@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from .parsing import parse
+from ..runtime.parsing import parse
 
 _MOST_CHARS = 400
 _BAD_LITERAL = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)

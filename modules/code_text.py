@@ -12,8 +12,8 @@ import builtins
 import re
 import textwrap
 
+from ..runtime.parsing import parse
 from .definitions import complete_part, definitions_only
-from .parsing import parse
 
 _FENCE = re.compile(
     r"^[ \t]*(?:```|~~~)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*(?:```|~~~)|\Z)", re.MULTILINE | re.DOTALL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from .parsing import parse
+from ..runtime.parsing import parse
 
 
 def definitions_only(code: str, entry_point: str) -> str:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from ..runtime.execution import Candidate, Execution, Limits
 from ..runtime.judge import run_candidate
+from ..runtime.parsing import parse
 from ..runtime.problem import Problem
 from ..runtime.run import Session
 from .code_text import with_imports
-from .parsing import parse
 
 MOST_CALLS = 5
 """Calls that a candidate is run on, at most."""

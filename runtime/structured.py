@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from .parsing import syntax_tree
+
 T = TypeVar("T", bound=BaseModel)
 
 _FENCE = re.compile(r"```(?:json|python)?\s*\n?(.*?)(?:```|\Z)", re.DOTALL)
@@ -101,7 +103,7 @@ def _values(text: str) -> list[Any]:
             values.append(json.loads(attempt, strict=False))
         except (ValueError, RecursionError):
             try:
-                values.append(ast.literal_eval(attempt))
+                values.append(ast.literal_eval(syntax_tree(attempt.lstrip(" \t"), "eval")))
             except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
                 continue
     return values

@@ -7,6 +7,7 @@ import builtins
 import textwrap
 
 from ..errors import UsageError
+from ..runtime.parsing import syntax_tree
 from ..runtime.task import Task
 
 _RAISING = {
@@ -56,7 +57,7 @@ def code_of_class(name: str, task: Task) -> str:
         raise UsageError(f"task {task.task_id!r} has no reference to make code from")
     entry = task.problem.entry_point
     if not any(
-        isinstance(node, ast.FunctionDef) and node.name == entry for node in ast.parse(task.reference).body
+        isinstance(node, ast.FunctionDef) and node.name == entry for node in syntax_tree(task.reference).body
     ):
         raise UsageError(f"the reference of task {task.task_id!r} defines no function {entry!r}")
     if name == "passed":
@@ -88,7 +89,7 @@ def _split_imports(source: str) -> tuple[str, str]:
     """Top-level imports, and the rest: star and future imports cannot stand in a function."""
     lines = source.splitlines()
     taken: set[int] = set()
-    for node in ast.parse(source).body:
+    for node in syntax_tree(source).body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             taken |= set(range(node.lineno - 1, node.end_lineno or node.lineno))
     imports = "".join(lines[i] + "\n" for i in sorted(taken))
