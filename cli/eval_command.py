@@ -13,7 +13,7 @@ from rich.markup import escape
 from ..errors import UsageError
 from ..evals.samples import write_samples
 from ..evals.scoring import Scores, score
-from ..optimizers.artifact import load, model_notes, prompt_servers
+from ..optimizers.artifact import load, model_notes, server_notes
 from ..runtime.endpoint_queue import swaps
 from ..runtime.execution import Limits
 from ..runtime.spending import added
@@ -144,7 +144,7 @@ def run(
         raise UsageError("--entry-point and --test go with --task")
     limits = limits_of(wall_s)
     program = load(folder, check_models=False)
-    _tell(prompt_servers(program))
+    _tell(server_notes(folder, program))
     check_models(program)
     _tell(model_notes(folder, program))
     if task is not None:

@@ -47,7 +47,7 @@ from .artifact_folder import is_replaceable
 from .artifact_models import missing_here, models_in_force, prompt_servers, put_in, recorded, references
 from .artifact_schema import DataEntry, Manifest, Saved, up_to_date
 
-__all__ = ["Manifest", "Saved", "export", "is_replaceable", "load", "model_notes", "prompt_servers", "read"]
+__all__ = ["Manifest", "Saved", "export", "is_replaceable", "load", "model_notes", "read", "server_notes"]
 
 _SAMPLING = ("model", "temperature", "top_p", "max_tokens")
 
@@ -136,14 +136,25 @@ def load(
         raise ExportError(f"{folder} is damaged: {' '.join(str(error).split())[:300]}") from error
     cast("Any", loaded).evidence = manifest.evidence
     if check_models:
-        for line in (*prompt_servers(loaded, instead), *missing_here(loaded, manifest.models, instead)):
+        known = {*instead, *_objects(manifest)}
+        for line in (*prompt_servers(loaded, known), *missing_here(loaded, manifest.models, instead)):
             warnings.warn(line, UserWarning, stacklevel=2)
     return loaded
+
+
+def server_notes(folder: str | os.PathLike[str], program: dspy.Module) -> list[str]:
+    """A line for each server beyond this machine that a loaded program's prompts go to."""
+    return prompt_servers(program, _objects(read(folder)[1]))
 
 
 def model_notes(folder: str | os.PathLike[str], program: dspy.Module) -> list[str]:
     """A line for each model of a loaded program that is missing here, or is another one than was exported."""
     return missing_here(program, read(folder)[1].models, {})
+
+
+def _objects(manifest: Manifest) -> set[str]:
+    """Names of models that were objects of the exporting process, and no servers."""
+    return {entry.name for entry in manifest.models if entry.backend == "custom"}
 
 
 def read(folder: str | os.PathLike[str]) -> tuple[Saved, Manifest]:

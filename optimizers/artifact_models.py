@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -104,12 +104,12 @@ def put_in(
         )
 
 
-def prompt_servers(program: dspy.Module, known: Mapping[str, Any] | None = None) -> list[str]:
+def prompt_servers(program: dspy.Module, known: Collection[str] = ()) -> list[str]:
     """One line for each server beyond this machine that a program's prompts go to.
 
     Args:
         program: The program.
-        known: Names of models that the caller put in himself.
+        known: Names of models that are no servers of the folder's choice: the caller put them in, or has to.
     """
     lines: dict[str, str] = {}
     for name, model in models_in_force(program).items():
@@ -117,7 +117,7 @@ def prompt_servers(program: dspy.Module, known: Mapping[str, Any] | None = None)
             spec = language_model(model).spec
         except GreenloopError:  # what cannot be had here is told by `missing_here`, and sent nothing
             continue
-        if name in (known or {}) or spec.backend in ("embedded", "custom"):
+        if name in known or spec.backend in ("embedded", "custom"):
             continue
         provider = f"the provider {spec.model.split('/', 1)[0]}"
         for place in spec.options.hosts or [spec.api_base or provider]:
