@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 
 from ..errors import UsageError
 from ..evals.compare import Compared, check_comparison, compare
-from ..evals.scoring import Progress
+from ..evals.progress import Progress
 from ..runtime.budget import Budget
 from ..runtime.task import Task
 from .common import (

@@ -15,7 +15,8 @@ from rich.markup import escape
 from ..errors import ProgramError
 from ..evals.evidence import Evidence
 from ..evals.figures import Figure
-from ..evals.scoring import Scores, score
+from ..evals.scores import Scores
+from ..evals.scoring import score
 from ..evals.split import split
 from ..modules.execute import Execute
 from ..modules.generate import Generate

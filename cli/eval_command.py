@@ -12,7 +12,8 @@ from rich.markup import escape
 
 from ..errors import UsageError
 from ..evals.samples import write_samples
-from ..evals.scoring import Scores, score
+from ..evals.scores import Scores
+from ..evals.scoring import score
 from ..optimizers.artifact import load, model_notes, server_notes
 from ..runtime.endpoint_queue import swaps
 from ..runtime.execution import Limits

@@ -15,7 +15,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from ..evals.figures import Figure
-from ..evals.scoring import Progress
+from ..evals.progress import Progress
 from ..runtime.attempt import Attempt, Trajectory
 from ..runtime.budget import Usage
 from .common import err, is_quiet, out

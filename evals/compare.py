@@ -23,7 +23,7 @@ from .experiments.equal_compute import TOKENS, parameter_tokens
 from .experiments.pool import Pool, describe_pool
 from .experiments.result import Contrast, ExperimentResult
 from .experiments.verdicts import in_words
-from .scoring import Scores
+from .scores import Scores
 from .split import split
 from .statistics import power
 

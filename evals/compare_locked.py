@@ -13,7 +13,8 @@ from .compare_searches import Search, Watch
 from .experiments.equal_compute import Measure, climb, read_at
 from .experiments.result import Contrast, RunCost
 from .figures import Comparison, Figure, in_one_family
-from .scoring import Scores, score
+from .scores import Scores
+from .scoring import score
 
 MOST_DRAWS = 16
 

@@ -21,7 +21,8 @@ from ..runtime.task import Task
 from .jobs import Job, Outcome, absolute_url, meeting_token, pickled, run_job
 
 if TYPE_CHECKING:
-    from .scoring import Conditions, TaskScore
+    from .scores import TaskScore
+    from .scoring import Conditions
 
 
 class Here:

@@ -25,7 +25,7 @@ from ..runtime.store.accounts import accounts, put_account
 from ..runtime.task import Task
 
 if TYPE_CHECKING:
-    from .scoring import TaskScore
+    from .scores import TaskScore
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..runtime.budget import Usage
 
 if TYPE_CHECKING:
-    from .scoring import TaskScore
+    from .scores import TaskScore
     from .statistics import Interval
 
 

@@ -22,7 +22,7 @@ from ..errors import TaskError, UsageError
 from ..runtime.task import Task
 
 if TYPE_CHECKING:
-    from .scoring import Scores
+    from .scores import Scores
 
 
 @dataclass(frozen=True, slots=True)

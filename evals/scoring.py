@@ -7,142 +7,34 @@ gets one row per (program, task, replicate).
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import dspy
 
-from ..errors import GreenloopError, ProgramError, TaskError, UsageError
+from ..errors import GreenloopError, ProgramError, StoreError, TaskError, UsageError
 from ..modules.blueprint import program_digest
 from ..modules.paper import paper_task, prompts_not_the_papers
 from ..modules.stage import trajectory_of
-from ..runtime.attempt import Trajectory
 from ..runtime.budget import Usage
 from ..runtime.execution import Limits
 from ..runtime.problem import Steering
 from ..runtime.run import Session, current_session, stoppable, use_run
-from ..runtime.spending import Spent, spent_by_stage, usage_by_model
+from ..runtime.spending import spent_by_stage
 from ..runtime.task import Task
 from .check import check, solved
 from .elsewhere import Elsewhere, Here, hands_for
-from .figures import Figure, green_runs
 from .program_settings import program_settings, unusual_conditions
 from .progress import Progress
+from .scores import Scores, TaskScore
+from .sharing import Turns
 
 Metric = Callable[..., Any]
 """DSPy's convention: metric(example, pred, trace=None) → bool or number."""
-
-
-@dataclass(frozen=True, slots=True)
-class TaskScore:
-    """What one (task, replicate) yielded.
-
-    Attributes:
-        task_id: The task's name.
-        replicate: Number of the replicate.
-        score: The metric's value; 1.0 or 0.0 for `gl.solved`.
-        outcome: Outcome on all tests of the task.
-        steering_outcome: Outcome on the tests that steered, of the code that was returned.
-        trajectory: The attempts.
-        spent: As-if compute by stage and model.
-    """
-
-    task_id: str
-    replicate: int
-    score: float
-    outcome: str
-    steering_outcome: str
-    trajectory: Trajectory
-    spent: tuple[Spent, ...] = ()
-
-    @property
-    def usage(self) -> Usage:
-        """As-if compute."""
-        return self.trajectory.usage
-
-    @property
-    def by_model(self) -> dict[str, Usage]:
-        """Model to as-if compute of its calls."""
-        return usage_by_model(self.spent)
-
-    @property
-    def false_green(self) -> bool:
-        """Passed the tests that steered, and is not solved."""
-        return self.steering_outcome == "passed" and self.outcome != "passed"
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """All (task, replicate) scores of one program.
-
-    Attributes:
-        program: The program's content hash.
-        steering: Which tests steered.
-        tier: The sandbox tier that judged.
-        models: Name to digest of every model that was called.
-        items: The scores, by task and replicate.
-        simulated: A simulated model had a part in it.
-        paper_faithful: It ran in the paper's set-up.
-        seed: Seed of the session; None where it is not known.
-        settings: What the program was set to, see `program_settings`.
-        task_digests: Task to its content hash.
-    """
-
-    program: str
-    steering: Steering
-    tier: str
-    models: dict[str, str]
-    items: tuple[TaskScore, ...]
-    simulated: bool = False
-    paper_faithful: bool = False
-    seed: int | None = None
-    settings: dict[str, Any] = field(default_factory=dict[str, Any])
-    task_digests: dict[str, str] = field(default_factory=dict[str, str])
-
-    def by_task(self) -> dict[str, list[float]]:
-        """Task to its scores over replicates."""
-        table: dict[str, list[float]] = {}
-        for item in self.items:
-            table.setdefault(item.task_id, []).append(item.score)
-        return table
-
-    @property
-    def mean(self) -> float:
-        """Mean over tasks of the mean over replicates."""
-        table = self.by_task()
-        return sum(sum(s) / len(s) for s in table.values()) / len(table)
-
-    def usage(self) -> Usage:
-        """As-if compute of everything, added up."""
-        return sum((item.usage for item in self.items), Usage())
-
-    def figure(self, level: float = 0.95) -> Figure:
-        """The scores as one honest figure: n, replicates, interval, as-if compute, steering, tier, models."""
-        return Figure.from_outcomes(
-            self.by_task(),
-            level=level,
-            usage=self.usage(),
-            steering=self.steering,
-            tier=self.tier,
-            models=self.models,
-            unverified=sum(i.steering_outcome == "unverified" for i in self.items),
-            truncated=sum(a.truncated for i in self.items for a in i.trajectory.attempts),
-            green=green_runs(self.items),
-            simulated=self.simulated,
-            paper_faithful=self.paper_faithful,
-        )
-
-    def merged(self, other: Scores) -> Scores:
-        """These scores and more replicates of the same program."""
-        return replace(
-            self,
-            items=self.items + other.items,
-            models={**self.models, **other.models},
-            task_digests={**self.task_digests, **other.task_digests},
-        )
 
 
 def score(
@@ -216,21 +108,23 @@ def score(
     models: dict[str, str] = {}
     started = time.monotonic()
     hands = hands_for(executor, how, concurrency)
-    left = deque(jobs)
+    # A scoring that may end early has to see its scores in the order that it was given.
+    left = Turns(how, jobs, shared=stop_early is None)
     pending: dict[Future[Any], tuple[Task, int]] = {}
     try:
         with stoppable():
             while left or pending:
                 while left and len(pending) < hands.width:
-                    job = left.popleft()
+                    job = left.next()
                     pending[hands.submit(*job)] = job
                 done, _ = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
                     job = pending.pop(future)
                     result = hands.take(future)
                     if result is None:
-                        left.append(job)
+                        left.again(job)
                         continue
+                    left.done(job)
                     scores.append(result[0])
                     models.update(result[1])
                     score_sum, usage = score_sum + result[0].score, usage + result[0].usage
@@ -252,8 +146,11 @@ def score(
                     break
     except BaseException as error:
         _end(hands, pending, wait_for_running=isinstance(error, Exception))
+        with suppress(StoreError):  # the first error is the one to tell
+            left.close()
         raise
     _end(hands, pending, wait_for_running=True)
+    left.close()
     order = {(task.task_id, r): i for i, (task, r) in enumerate(jobs)}
     scores.sort(key=lambda s: order[s.task_id, s.replicate])
     simulated = any(name.startswith("simulated") for name in models)

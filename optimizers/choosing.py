@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..errors import BudgetExhausted
 from ..evals.evidence import Finalist
-from ..evals.scoring import Scores
+from ..evals.scores import Scores
 from .front import chosen_by, worth_rerunning
 from .job import FRESH, TuningJob
 from .posterior import LEAST_CHANCE, Posterior, chance_of_more

@@ -12,7 +12,7 @@ from ..errors import BudgetExhausted
 from ..evals.evidence import Baseline
 from ..evals.experiments.equal_compute import EQUAL_WITHIN
 from ..evals.figures import Comparison, Figure, in_one_family
-from ..evals.scoring import Scores
+from ..evals.scores import Scores
 from ..runtime.task import Task
 from .baselines import models_of, resampling, single_shot
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UsageError
-from ..evals.scoring import Scores
+from ..evals.scores import Scores
 from ..evals.search_record import Cost, Front, FrontPoint
 from .objectives import Costing, dominates
 from .trials import Tried, Values, key

@@ -14,7 +14,9 @@ import dspy
 import optuna
 
 from ..evals.check import solved
-from ..evals.scoring import Metric, Progress, Scores, TaskScore, score
+from ..evals.progress import Progress
+from ..evals.scores import Scores, TaskScore
+from ..evals.scoring import Metric, score
 from ..evals.search_record import Estimate
 from ..modules.knobs import Knob
 from ..runtime.budget import Budget, Meter

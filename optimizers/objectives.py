@@ -11,7 +11,7 @@ import dspy
 import optuna
 
 from ..errors import UsageError
-from ..evals.scoring import TaskScore
+from ..evals.scores import TaskScore
 from ..evals.search_record import Cost
 from ..runtime.language_model import language_model
 

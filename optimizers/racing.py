@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import optuna
 
-from ..evals.scoring import TaskScore
+from ..evals.scores import TaskScore
 from .posterior import LEAST_CHANCE, Belief, Posterior
 from .trials import Values
 

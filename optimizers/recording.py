@@ -6,7 +6,7 @@ from typing import Any
 
 import optuna
 
-from ..evals.scoring import Scores, TaskScore
+from ..evals.scores import Scores, TaskScore
 from ..evals.search_record import Cost, Saved
 from .job import TuningJob
 from .trials import finished

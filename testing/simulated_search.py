@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ..errors import BudgetExhausted
-from ..evals.scoring import Scores, TaskScore
+from ..evals.scores import Scores, TaskScore
 from ..modules.wiring import MENDERS
 from ..optimizers.neat.evaluating import Fitness, Record, rate_of
 from ..optimizers.neat.evolution import Evolution, Generation

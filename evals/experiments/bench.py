@@ -18,7 +18,9 @@ from ...runtime.run import current_session
 from ...runtime.task import Task
 from ...runtime.versions import versions
 from ..figures import Comparison, Figure, in_one_family
-from ..scoring import Progress, Scores, score
+from ..progress import Progress
+from ..scores import Scores
+from ..scoring import score
 from ..statistics import Outcomes, power
 from .arms import Arms
 from .config import ExperimentConfig

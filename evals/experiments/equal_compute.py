@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...runtime.budget import Usage
-from ..scoring import Scores, TaskScore
+from ..scores import Scores, TaskScore
 from .pool import Pool
 
 Cost = Callable[[TaskScore], float]

@@ -18,7 +18,7 @@ from ...runtime.execution import Limits
 from ...runtime.language_model import language_model
 from ...runtime.task import Task
 from ...runtime.token_source import token_source_for
-from ..scoring import Scores
+from ..scores import Scores
 from ..statistics import clustered_interval
 from .bench import Bench
 from .config import GuidedConfig

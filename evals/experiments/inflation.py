@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ...runtime.budget import Usage
-from ..scoring import Scores
+from ..scores import Scores
 from .bench import Bench
 from .config import InflationConfig
 from .result import Cell, Table

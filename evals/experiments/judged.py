@@ -13,7 +13,7 @@ from ...runtime.attempt import Attempt
 from ...runtime.budget import Usage
 from ...runtime.task import Task
 from ..check import check
-from ..scoring import Scores, TaskScore
+from ..scores import Scores, TaskScore
 from ..statistics import Interval
 from ..transitions import PASSED, ErrorLedger, Step, error_class, error_ledger
 from .result import EMPTY, Table

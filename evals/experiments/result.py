@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from ..figures import Comparison, Figure
-from ..scoring import Scores
+from ..scores import Scores
 from .pool import ModelCard
 
 EMPTY = "–"

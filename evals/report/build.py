@@ -14,7 +14,7 @@ from ...runtime.budget import Usage
 from ...runtime.problem import Steering
 from ...runtime.versions import versions
 from ..figures import Comparison, Figure, green_runs
-from ..scoring import Scores
+from ..scores import Scores
 from ..statistics import holm
 from . import curves
 from .model import NOT_RECORDED, Contrast, ProgramReport, Report, ResamplingCurve

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..scoring import Scores
+from ..scores import Scores
 from .build import build_report
 from .model import Report
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from ...runtime.budget import Usage
 from ...runtime.spending import Spent, added
-from ..scoring import Scores
+from ..scores import Scores
 from ..transitions import error_class
 
 SHOWN = ("code", "stage", "model", "seed", "truncated", "usage")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...evals.scoring import Scores
+from ...evals.scores import Scores
 from ...runtime.task import Task
 from .expressing import Expressed
 

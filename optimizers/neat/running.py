@@ -16,7 +16,9 @@ import dspy
 
 from ...errors import BudgetExhausted
 from ...evals.evidence import Evidence, Finalist
-from ...evals.scoring import Progress, Scores, score
+from ...evals.progress import Progress
+from ...evals.scores import Scores
+from ...evals.scoring import score
 from ...modules.blueprint import program_digest
 from ...modules.knobs import knobs, to_plain
 from ...runtime.replay_meter import ReplayMeter

@@ -82,6 +82,17 @@ class Claims:
             time.sleep(pause)
             pause = min(pause * 1.5, least_pause)
 
+    def take(self, key: str) -> bool:
+        """Claim `key` unless it is claimed already; a claim of a process that is known to be dead is taken over."""
+        row = {"key": key, "owner": self.owner, "beat": 0}
+        taken = self._insert_first(schema.claims, row)
+        if not taken and (found := self.look(key)) and is_dead(found[0]):
+            self._take_away(key, *found)
+            taken = self._insert_first(schema.claims, row)
+        if taken:
+            self._hold(key)
+        return taken
+
     def release(self, key: str) -> None:
         """Give a claim up: its answer is stored, or there will be none."""
         self.forget(key)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from greenloop.evals.scoring import Scores, TaskScore
+from greenloop.evals.scores import Scores, TaskScore
 from greenloop.runtime.attempt import Attempt, Trajectory
 from greenloop.runtime.budget import Usage
 from greenloop.runtime.execution import Execution, TestResult

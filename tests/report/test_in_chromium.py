@@ -12,7 +12,7 @@ import pytest
 from greenloop.cli.experiment_command import write_result
 from greenloop.evals.experiments import run_experiment
 from greenloop.evals.report import Written, build_report, write
-from greenloop.evals.scoring import Scores
+from greenloop.evals.scores import Scores
 from greenloop.testing import paper_process, simulated_model
 
 SIZES = {"desktop": (1280, 2600), "phone": (390, 3200)}

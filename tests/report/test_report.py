@@ -24,7 +24,7 @@ from greenloop.evals.report import (
     rows_from_store,
     write,
 )
-from greenloop.evals.scoring import Scores, TaskScore
+from greenloop.evals.scores import Scores, TaskScore
 from greenloop.runtime.attempt import Attempt, Trajectory
 from greenloop.runtime.store import open_store
 from greenloop.testing import ScriptedModel
