@@ -1,15 +1,17 @@
-"""Racing: a configuration that cannot win is not scored to its end."""
+"""Racing: a configuration that cannot win is not scored to its end, and what tells nothing is run last."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import optuna
 
 from ..evals.scores import TaskScore
+from ..runtime.task import Task
 from .posterior import LEAST_CHANCE, Belief, Posterior
-from .trials import Values
+from .trials import Tried, Values
 
 if TYPE_CHECKING:
     from .job import TuningJob
@@ -18,6 +20,8 @@ _ALPHA = 0.01
 _LEADERS = 3
 _LEAST_TASKS = 8
 _LEAST_SIGNED_RANKS = 7
+_SETTLED_RUNS = 5
+_LIKELY = 0.5
 
 
 class Race:
@@ -76,21 +80,39 @@ class Race:
         )
 
 
-def stopper(job: TuningJob, trial: optuna.Trial, values: Values) -> Callable[[list[TaskScore]], bool]:
-    """When to end this trial early: a pruner of the user's own decides, else a race against the leaders."""
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a configuration goes through the tuned tasks.
+
+    Attributes:
+        tasks: The tasks in the order in which they are begun.
+        is_over: Told the scores so far: whether it ends with these.
+    """
+
+    tasks: Sequence[Task]
+    is_over: Callable[[list[TaskScore]], bool]
+
+
+def course(job: TuningJob, trial: optuna.Trial, values: Values) -> Course:
+    """A trial's tasks, and when it ends early: a pruner of the user's own decides, else a race against the leaders."""
     pruner = job.options.pruner
     if pruner is not None:
-        return _Pruned(trial, pruner, [task.task_id for task in job.tasks])
+        return Course(job.tasks, _Pruned(trial, pruner, [task.task_id for task in job.tasks]))
     if not job.options.racing:
-        return Race([]).lost
+        return Course(job.tasks, Race([]).lost)
     found = job.tried()
     complete = sorted((one for one in found if one.complete), key=lambda one: -one.rate)
     leaders = [one.by_task for one in complete]
     if len(job.options.objectives) == 1:
         race = Race(leaders[:_LEADERS])
         if len(complete) < _LEADERS or job.options.pick is not None:
-            return race.lost
-        return _Hopeless(race, Posterior(job.found, found).belief(values, complete), len(job.tasks))
+            return Course(job.tasks, race.lost)
+        known = settled(found)
+        belief = Posterior(job.found, found).belief(values, complete)
+        return Course(
+            sorted(job.tasks, key=lambda task: task.task_id in known),
+            Hopeless(race, belief, [task.task_id for task in job.tasks], known),
+        )
     kinds = [i for i, name in enumerate(("compute", "seconds")) if name in job.options.objectives]
     costs = [{task: [row[k] for k in kinds] for task, row in one.costs.items()} for one in complete]
 
@@ -98,24 +120,48 @@ def stopper(job: TuningJob, trial: optuna.Trial, values: Values) -> Callable[[li
         cost = job.costing.mean([item])
         return [(cost.compute, cost.seconds)[k] for k in kinds]
 
-    return Race(leaders, costs=costs, cost_of=cost_of).lost
+    return Course(job.tasks, Race(leaders, costs=costs, cost_of=cost_of).lost)
 
 
-class _Hopeless:
+def settled(found: Sequence[Tried]) -> set[str]:
+    """Tasks that came out the same in every run so far, of five at least: they tell configurations apart least.
+
+    Most are tasks that nothing solves, and those are the dearest: every iteration is spent on them.
+    """
+    outcomes: dict[str, list[float]] = {}
+    for one in found:
+        for task, runs in one.outcomes.items():
+            outcomes.setdefault(task, []).extend(runs)
+    return {task for task, runs in outcomes.items() if len(runs) >= _SETTLED_RUNS and len(set(runs)) == 1}
+
+
+class Hopeless:
     """Lost by the exact tests, or with a chance under one in ten to be the best, neighbours and own runs considered.
 
     The exact tests ask whether a configuration is worse, whatever it is; a search only needs to know whether it is
     worth its remaining runs. Wrongly ended it costs one of many configurations, run on it costs its tasks. The best is
     what the posterior expects of it, not its lucky score.
+
+    Settled tasks come last, and only a configuration that more likely than not is the best is run on them, too.
+
+    Args:
+        race: The exact tests.
+        belief: What is believed of the configuration before its runs.
+        tasks: All tuned tasks.
+        known: Those of them that are settled.
     """
 
-    def __init__(self, race: Race, belief: Belief, tasks: int) -> None:
-        self._race, self._belief, self._tasks = race, belief, tasks
+    def __init__(self, race: Race, belief: Belief, tasks: Collection[str], known: Collection[str]) -> None:
+        self._race, self._belief = race, belief
+        self._tasks, self._open = len(tasks), set(tasks) - set(known)
 
     def __call__(self, scores: list[TaskScore]) -> bool:
         if not _LEAST_TASKS <= len(scores) < self._tasks:
             return False
-        chance = self._belief.chance_of_best({item.task_id: item.score for item in scores})
+        outcomes = {item.task_id: item.score for item in scores}
+        chance = self._belief.chance_of_best(outcomes)
+        if self._open <= outcomes.keys() and chance <= _LIKELY:
+            return True
         return chance < LEAST_CHANCE or self._race.lost(scores)
 
 

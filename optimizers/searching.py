@@ -9,7 +9,7 @@ import optuna
 from ..errors import BudgetExhausted
 from ..evals.check import solved
 from .job import TuningJob
-from .racing import stopper
+from .racing import course
 from .recording import record
 from .trials import Values, finished, key, tried
 from .turns import Turns
@@ -47,13 +47,15 @@ def search(job: TuningJob) -> None:
             return
         trial, values = turn
         try:
+            run = course(job, trial, values)
             scores = job.score_values(
                 values,
                 "search",
                 len(finished(study)) + 1,
                 limit,
                 first_replicate=_replicate(job, values),
-                stop_early=stopper(job, trial, values),
+                stop_early=run.is_over,
+                tasks=run.tasks,
             )
         except BudgetExhausted:
             turns.give_back(trial, values, again=True)  # what it paid for is stored, should the search go on

@@ -72,7 +72,8 @@ class OptunaTuner:
         oracle: Let hidden tests steer too; stamped on every figure.
         concurrency: Runs at once.
         executor: Runs the scoring inside a trial, see `gl.score`: a Dask cluster's `client.get_executor()`, say.
-        racing: End a configuration early when paired evidence says that it hardly can win; see `optimizers.racing`.
+        racing: End a configuration early when paired evidence says that it hardly can win, and leave tasks that came
+            out the same in every run to those that lead; see `optimizers.racing`.
         on_progress: Called after each scored task.
 
     Attributes:
