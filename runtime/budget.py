@@ -7,10 +7,12 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
-from ..errors import BudgetExhausted
+from ..errors import BudgetExhausted, UsageError
+from .validation import first_problem
 
 
 class Budget(BaseModel):
@@ -22,6 +24,9 @@ class Budget(BaseModel):
         timeout_s: Wall seconds from the start of the search in this process.
         calls: Model calls.
         n_trials: Configurations tried.
+
+    Raises:
+        UsageError: A limit is unknown or not positive.
 
     Example:
         >>> Budget(tokens=2_000_000, n_trials=40).n_trials
@@ -35,6 +40,14 @@ class Budget(BaseModel):
     timeout_s: float | None = Field(default=None, gt=0)
     calls: int | None = Field(default=None, gt=0)
     n_trials: int | None = Field(default=None, gt=0)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_one_line(cls, values: Any, handler: ModelWrapValidatorHandler[Budget]) -> Budget:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            raise UsageError(f"budget: {first_problem(error, cls.model_fields, 'limit')}") from error
 
     def part(self, share: float) -> Budget:
         """This share (0–1] of what may be spent on calls; the number of trials stays.

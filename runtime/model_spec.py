@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from ..errors import UnknownModel, UsageError
+from .validation import first_problem
 
 OLLAMA_URL = "http://127.0.0.1:11434"
 
@@ -209,7 +210,9 @@ def options_of(name: str, given: dict[str, Any]) -> ModelOptions:
     try:
         return ModelOptions(**given)
     except ValidationError as error:
-        raise UsageError(f"model {name!r}: {_first_line(error)}") from error
+        raise UsageError(
+            f"model {name!r}: {first_problem(error, ModelOptions.model_fields, 'option')}"
+        ) from error
 
 
 def _from_query(name: str, query: str) -> dict[str, Any]:
@@ -270,16 +273,3 @@ def _url(text: str, default_port: int | None = None) -> str:
     netloc = f"[{host}]" if ":" in host else host
     port = named or (default_port if parts.scheme == "http" else None)
     return f"{parts.scheme}://{netloc}{f':{port}' if port else ''}{parts.path}"
-
-
-def _first_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if not where:
-        return str(first["msg"]).removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        import difflib
-
-        near = difflib.get_close_matches(where, ModelOptions.model_fields, n=3)
-        return f"unknown option {where!r}" + (f"; did you mean {', '.join(near)}?" if near else "")
-    return f"option {where!r}: {first['msg']}"

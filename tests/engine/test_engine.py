@@ -100,6 +100,19 @@ def test_a_run_collects_its_calls() -> None:
         assert run.calls[0].key
 
 
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"token": 5}, "budget: unknown limit 'token'; did you mean tokens?"),
+        ({"calls": -5}, "budget: limit 'calls': Input should be greater than 0"),
+    ],
+)
+def test_an_impossible_budget_is_told_in_one_line(limits: dict[str, int], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Budget(**limits)
+    assert str(caught.value) == said
+
+
 def test_a_budget_is_kept_and_its_end_can_be_told_from_other_errors() -> None:
     model = ScriptedModel(["a"], max_tokens=10)
     with session(meter=Meter(Budget(calls=1))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -109,6 +110,17 @@ def test_an_empty_or_absent_file_is_named(tmp_path: Path) -> None:
         read_samples(write(tmp_path / "s.jsonl"), TASKS)
     with pytest.raises(TaskError, match="cannot be read"):
         read_samples(tmp_path / "absent.jsonl", TASKS)
+
+
+def test_a_packed_file_is_read_and_a_truncated_one_named(tmp_path: Path) -> None:
+    plain = write(tmp_path / "s.jsonl", *({"task_id": "Set/0", "completion": BODY} for _ in range(200)))
+    packed = tmp_path / "s.jsonl.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert read_samples(packed, TASKS) == read_samples(plain, TASKS)
+    for content in (packed.read_bytes()[:-12], plain.read_bytes()):
+        packed.write_bytes(content)
+        with pytest.raises(TaskError, match=r"s\.jsonl\.gz: is no complete gzip file"):
+            read_samples(packed, TASKS)
 
 
 def test_several_samples_give_the_unbiased_pass_at_k(tmp_path: Path) -> None:
