@@ -31,7 +31,7 @@ from .elsewhere import Elsewhere, Here, hands_for
 from .program_settings import program_settings, unusual_conditions
 from .progress import Progress
 from .scores import Scores, TaskScore
-from .sharing import Turns
+from .sharing import SharedJobs
 
 Metric = Callable[..., Any]
 """DSPy's convention: metric(example, pred, trace=None) → bool or number."""
@@ -109,7 +109,7 @@ def score(
     started = time.monotonic()
     hands = hands_for(executor, how, concurrency)
     # A scoring that may end early has to see its scores in the order that it was given.
-    left = Turns(how, jobs, shared=stop_early is None)
+    left = SharedJobs(how, jobs, shared=stop_early is None)
     pending: dict[Future[Any], tuple[Task, int]] = {}
     try:
         with stoppable():

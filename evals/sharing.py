@@ -17,7 +17,7 @@ Pair = tuple[Task, int]
 """A task and the number of a replicate."""
 
 
-class Turns:
+class SharedJobs:
     """The jobs that are left of one scoring, handed out one at a time.
 
     The same scoring, begun by several processes on one store, is shared between them: who takes a job claims it, and
