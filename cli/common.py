@@ -167,8 +167,9 @@ def check_models(
     Raises:
         GreenloopError: One is not; a line for each problem, all at once.
     """
-    from ..modules.knobs import Choice, settings
+    from ..modules.knobs import Choice
     from ..modules.prompt_needs import prompt_needs
+    from ..modules.settings import settings
     from ..runtime.language_model import language_model
     from ..runtime.preflight import preflight
 

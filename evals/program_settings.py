@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import dspy
 
 from ..errors import GreenloopError
-from ..modules.knobs import settings
+from ..modules.settings import settings
 from ..runtime.engine import Engine
 from ..runtime.execution import Limits
 from ..runtime.language_model import language_model

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import dspy
 
 from ..errors import ProgramError
-from .knobs import Choice, Float, Int, Setting, setting
+from .knobs import Choice, Float, Int
+from .settings import Setting, setting
 
 
 @dataclass(frozen=True)

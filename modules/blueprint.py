@@ -22,13 +22,14 @@ from .generate import Generate
 from .graph import Drafts, Graph, Mend
 from .guided import GuidedGenerate
 from .guided_attempts import GuidedAttempts
-from .knobs import Setting, from_state, settings, to_plain
+from .knobs import from_state
 from .paper import PaperCritique, PaperExecute, PaperGenerate, PaperRefine
 from .plan import GenerateByPlan, Plan
 from .programs import GenerateExecuteRefine, Resample
 from .refine import Refine
 from .route import Route
 from .selecting import Select
+from .settings import Setting, settings, to_plain
 from .write_tests import WriteTests
 
 READY_MADE: dict[str, type[dspy.Module]] = {

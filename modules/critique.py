@@ -13,10 +13,10 @@ from .allowed import BEST_OR_LAST, COUNT, OneOf
 from .execute import Execute
 from .feedback import feedback as feedback_text
 from .generate import Generate
-from .knobs import Setting, setting
 from .program import Program, best, executed
 from .programs import is_green
 from .refine import Refine
+from .settings import Setting, setting
 from .stage import ModelStage
 
 

@@ -9,9 +9,9 @@ from ..runtime.problem import Problem
 from .allowed import AT_LEAST_ONE, BEST_OR_LAST, COUNT, Number
 from .execute import Execute
 from .generate import Generate
-from .knobs import Setting, setting
 from .program import Program, best, executed
 from .programs import is_green
+from .settings import Setting, setting
 from .stage import run_of
 
 

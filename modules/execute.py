@@ -11,7 +11,7 @@ from ..runtime.judge import run_candidate
 from ..runtime.problem import Problem
 from .allowed import OneOf, Tunable
 from .feedback import FEEDBACK_STYLES, feedback
-from .knobs import Setting, setting
+from .settings import Setting, setting
 from .stage import run_of
 
 

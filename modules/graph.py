@@ -13,12 +13,12 @@ from .execute import Execute
 from .generate import Generate
 from .graph_nodes import Draft, Drafts, Mend
 from .guided import GuidedGenerate
-from .knobs import Setting, setting
 from .plan import Plan
 from .program import Program
 from .refine import Refine
 from .route import Route
 from .selecting import Select
+from .settings import Setting, setting
 from .wiring import DRAFTING, Wiring, simple_loop
 from .write_tests import WriteTests, with_tests
 

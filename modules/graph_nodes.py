@@ -14,11 +14,11 @@ from .critique import Critique
 from .escalate import over_cap
 from .execute import Execute
 from .generate import Generate
-from .knobs import Setting, setting
 from .plan import GenerateByPlan
 from .program import rank
 from .refine import Refine
 from .route import Route
+from .settings import Setting, setting
 from .write_tests import with_tests
 
 

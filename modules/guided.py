@@ -34,7 +34,7 @@ from .guided_prompts import PROMPT_STYLES, PromptStyle, as_guided, guided_messag
 from .guided_run import Guidance, Guided, GuidedRun
 from .guided_signal import SIGNALS, SignalKind
 from .guided_watch import EndEvent, tell
-from .knobs import Setting, setting
+from .settings import Setting, setting
 from .stage import run_of, stub_of
 
 

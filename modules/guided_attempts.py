@@ -21,8 +21,8 @@ from ..runtime.token_calls import calls_to
 from .execute import Execute
 from .guided import GuidedGenerate
 from .guided_run import Guidance
-from .knobs import Setting, setting
 from .program import Program, best
+from .settings import Setting, setting
 from .stage import run_of
 
 PUBLISHED_GRID: tuple[dict[str, Any], ...] = tuple(

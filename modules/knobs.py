@@ -1,72 +1,24 @@
 """Knobs: tunable settings that live where they are used.
 
-A knob is a DSPy `Parameter`: DSPy's optimizers leave it alone, and it is saved in a program's JSON. A stage reads
-`self.temperature.value`; a tuner finds every knob of a program with `knobs(program)`, whoever wrote the program.
+A stage reads `self.temperature.value`; a tuner finds every knob of a program with `knobs(program)`, whoever wrote the
+program.
 """
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from numbers import Real
-from typing import Any, cast
+from typing import Any
 
 from dspy import Module
-from dspy.predict.parameter import Parameter
 
 from ..errors import ProgramError
+from .settings import Setting, label, settings, to_plain
 
-
-class Setting(Parameter):
-    """A value that a module reads as `.value` and that is saved with it; the base of all knobs.
-
-    Attributes:
-        value: The value in force.
-    """
-
-    kind = "setting"
-
-    def __init__(self, value: Any) -> None:
-        self._value = self.check(value)
-
-    @property
-    def value(self) -> Any:
-        """The value in force."""
-        return self._value
-
-    @value.setter
-    def value(self, value: Any) -> None:
-        self._value = self.check(value)
-
-    def check(self, value: Any) -> Any:
-        """The value if it is allowed here.
-
-        Raises:
-            ProgramError: It is not.
-        """
-        return value
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Setting:
-        """A setting of its own, shared wherever the original was; a language model in it stays the same object."""
-        made = copy.copy(self)
-        memo[id(self)] = made
-        return made
-
-    def reset(self) -> None:
-        """Leave the value alone: DSPy resets a program's parameters before it optimizes prompts."""
-
-    def dump_state(self, json_mode: bool = True) -> dict[str, Any]:
-        """The setting as plain JSON data."""
-        return {"kind": self.kind, "value": to_plain(self._value)}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take the value that `dump_state` wrote."""
-        self.value = state["value"]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._value!r})"
+_NEAR = 1e-8
+"""Of a step: what rounding may be off, as Optuna has it."""
 
 
 class Knob(Setting):
@@ -140,11 +92,6 @@ class _Number(Knob):
     """What the two numeric knobs share: a closed range, a step, a log scale."""
 
     def __init__(self, low: Any, high: Any, *, default: Any, step: Any, log: bool) -> None:
-        name = type(self).__name__
-        if log and (low <= 0 or step not in (None, 1)):
-            raise ProgramError(f"{name}: a log scale needs low > 0 and no step")
-        if step is not None and step <= 0:
-            raise ProgramError(f"{name}: step must be positive, got {step}")
         self.low, self.high, self.step, self.log = low, high, step, log
         self.default = default
         super().__init__(default)
@@ -164,12 +111,25 @@ class _Number(Knob):
         return f"{type(self).__name__}({self.low}, {self.high}, value={self._value})"
 
 
-def _check_bounds(name: str, low: Any, high: Any) -> None:
-    for bound in (low, high):
-        if isinstance(bound, bool) or not isinstance(bound, Real):
-            raise ProgramError(f"{name}: low and high are numbers, not {bound!r}")
+def _is_whole(number: float) -> bool:
+    return abs(number - round(number)) < _NEAR
+
+
+def _at(low: float, step: float, number: int) -> float:
+    """Where a step lies, in decimal digits as Optuna reckons: 3 steps of 0.3 are 0.9."""
+    return float(Decimal(str(low)) + number * Decimal(str(step)))
+
+
+def _check_range(name: str, low: Any, high: Any, step: Any, log: bool) -> None:
+    for number in (low, high) if step is None else (low, high, step):
+        if isinstance(number, bool) or not isinstance(number, Real) or not math.isfinite(number):
+            raise ProgramError(f"{name}: low, high and step are finite numbers, not {number!r}")
     if not low <= high:
         raise ProgramError(f"{name}: low {low} is above high {high}")
+    if step is not None and step <= 0:
+        raise ProgramError(f"{name}: step must be positive, got {step}")
+    if log and (low <= 0 or step not in (None, 1)):
+        raise ProgramError(f"{name}: a log scale needs low > 0 and no step")
 
 
 class Int(_Number):
@@ -179,7 +139,7 @@ class Int(_Number):
         low: Smallest value.
         high: Largest value.
         default: The value in force at first; `low` where none is named.
-        step: Distance of neighbouring values.
+        step: Distance of neighbouring values, from `low` on.
         log: Sample on a log scale.
 
     Example:
@@ -192,19 +152,29 @@ class Int(_Number):
     def __init__(
         self, low: int, high: int, *, default: int | None = None, step: int = 1, log: bool = False
     ) -> None:
-        _check_bounds("Int", low, high)
-        super().__init__(low, high, default=low if default is None else default, step=step, log=log)
+        _check_range("Int", low, high, step, log)
+        for number in (low, high, step):
+            if not float(number).is_integer():
+                raise ProgramError(f"Int: low, high and step are whole numbers, not {number!r}")
+        default = low if default is None else default
+        super().__init__(int(low), int(high), default=default, step=int(step), log=log)
 
     @property
     def size(self) -> float:
         """How many values the knob can take."""
         return (self.high - self.low) // self.step + 1
 
+    @property
+    def largest(self) -> int:
+        """The largest value that it can take: the last step that is not above `high`."""
+        return self.high - (self.high - self.low) % self.step
+
     def check(self, value: Any) -> int:
         """The value as an int, if it is in range."""
         number = float(value) if not isinstance(value, bool) and isinstance(value, Real) else math.nan
-        if not number.is_integer() or not self.low <= number <= self.high:
-            raise ProgramError(f"{value!r} is no whole number from {self.low} to {self.high}")
+        if not number.is_integer() or not self.low <= number <= self.high or (number - self.low) % self.step:
+            steps = "" if self.step == 1 else f" in steps of {self.step}"
+            raise ProgramError(f"{value!r} is no whole number from {self.low} to {self.high}{steps}")
         return int(number)
 
 
@@ -214,8 +184,8 @@ class Float(_Number):
     Args:
         low: Smallest value.
         high: Largest value.
-        default: The value in force at first; the middle of the range where none is named.
-        step: Distance of neighbouring values; None for a continuous knob.
+        default: The value in force at first; the middle of the range, or the step before it, where none is named.
+        step: Distance of neighbouring values, from `low` on; None for a continuous knob.
         log: Sample on a log scale.
 
     Example:
@@ -234,14 +204,21 @@ class Float(_Number):
         step: float | None = None,
         log: bool = False,
     ) -> None:
-        _check_bounds("Float", low, high)
-        middle = math.sqrt(low * high) if log and low > 0 else (low + high) / 2
+        _check_range("Float", low, high, step, log)
+        middle = math.sqrt(low * high) if log else (low + high) / 2
+        if step is not None:
+            middle = _at(low, step, math.floor((middle - low) / step + _NEAR))
         super().__init__(low, high, default=middle if default is None else default, step=step, log=log)
 
     @property
     def size(self) -> float:
         """How many values the knob can take; infinite without a step."""
-        return math.inf if self.step is None else math.floor((self.high - self.low) / self.step + 1e-9) + 1
+        return math.inf if self.step is None else math.floor((self.high - self.low) / self.step + _NEAR) + 1
+
+    @property
+    def largest(self) -> float:
+        """The largest value that it can take: the last step that is not above `high`."""
+        return self.high if self.step is None else _at(self.low, self.step, int(self.size) - 1)
 
     def check(self, value: Any) -> float:
         """The value as a float, if it is in range."""
@@ -249,16 +226,11 @@ class Float(_Number):
             isinstance(value, bool)
             or not isinstance(value, int | float)
             or not self.low <= value <= self.high
+            or (self.step is not None and not _is_whole((value - self.low) / self.step))
         ):
-            raise ProgramError(f"{value!r} is no number from {self.low} to {self.high}")
+            steps = "" if self.step is None else f" in steps of {self.step}"
+            raise ProgramError(f"{value!r} is no number from {self.low} to {self.high}{steps}")
         return float(value)
-
-
-def setting(value: Any) -> Setting:
-    """A knob as it is; any other value as a fixed setting that is saved with the program, a dataclass by its fields."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
-    return value if isinstance(value, Setting) else Setting(value)
 
 
 def from_state(state: dict[str, Any]) -> Setting:
@@ -282,29 +254,6 @@ def from_state(state: dict[str, Any]) -> Setting:
     return knob
 
 
-def label(option: Any) -> str:
-    """A text that names an option: a language model's name, else its `repr` without quotes for strings."""
-    plain = to_plain(option)
-    return plain if isinstance(plain, str) else repr(plain)
-
-
-def to_plain(value: Any) -> Any:
-    """A value as JSON data: a language model becomes its name."""
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    if isinstance(value, list | tuple):
-        return [to_plain(v) for v in cast("Sequence[Any]", value)]
-    if isinstance(value, dict):
-        return {str(k): to_plain(v) for k, v in cast("dict[Any, Any]", value).items()}
-    spec = getattr(getattr(value, "engine", None), "spec", None) or getattr(value, "spec", None)
-    name = getattr(spec, "name", None) or getattr(value, "model", None)
-    if isinstance(name, str):
-        return name
-    raise ProgramError(
-        f"a setting's value must be plain data or a language model, not {type(value).__name__}"
-    )
-
-
 def knobs(program: Module) -> dict[str, Knob]:
     """Every knob of a program by its dotted path; one that several stages share stands once, under its first path.
 
@@ -317,29 +266,3 @@ def knobs(program: Module) -> dict[str, Knob]:
         Path (``"generate.temperature"``) to knob, in the order in which the program holds them.
     """
     return {path: s for path, s in settings(program).items() if isinstance(s, Knob)}
-
-
-def settings(program: Module) -> dict[str, Setting]:
-    """Every setting of a program by its dotted path, knobs and fixed values alike."""
-    found: dict[str, Setting] = {}
-    seen: set[int] = set()
-
-    def walk(value: Any, path: str) -> None:
-        if id(value) in seen:
-            return
-        if isinstance(value, Setting):
-            seen.add(id(value))
-            found[path] = value
-        elif isinstance(value, Module):
-            seen.add(id(value))
-            for name, child in vars(value).items():
-                walk(child, f"{path}.{name}" if path else name)
-        elif isinstance(value, list | tuple):
-            for i, child in enumerate(cast("Sequence[Any]", value)):
-                walk(child, f"{path}[{i}]")
-        elif isinstance(value, dict):
-            for key, child in cast("dict[Any, Any]", value).items():
-                walk(child, f"{path}[{key!r}]")
-
-    walk(program, "")
-    return found

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from ..runtime.problem import Problem
 from ..runtime.structured import Form, read_answer
 from .generate import Generate
-from .knobs import Setting, setting
+from .settings import Setting, setting
 from .stage import ModelStage, run_of
 
 

@@ -9,9 +9,9 @@ from ..runtime.problem import Problem
 from .allowed import AT_LEAST_ONE, BEST_OR_LAST, COUNT, YES_OR_NO, OneOf
 from .execute import Execute
 from .generate import Generate
-from .knobs import Setting, setting
 from .program import Program, best, executed, rank
 from .refine import Refine
+from .settings import Setting, setting
 
 Stop = Literal["on_pass", "no_progress", "repeated_code", "never"]
 """When a loop ends before its last iteration. `on_pass`: the code passes the visible tests, or there are none and it

@@ -12,7 +12,8 @@ from ..runtime.problem import Problem
 from ..runtime.task import Task
 from .adapter import CodeAdapter
 from .guided_prompts import as_guided
-from .knobs import Choice, Int, Setting
+from .knobs import Choice, Int
+from .settings import Setting
 from .stage import ModelStage
 
 _FEEDBACK_TOKENS = 400

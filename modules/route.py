@@ -10,10 +10,10 @@ from ..runtime.problem import Problem
 from .allowed import BEST_OR_LAST, COUNT, OneOf
 from .execute import Execute
 from .generate import Generate
-from .knobs import Setting, setting
 from .program import Program, best, executed
 from .programs import is_green
 from .refine import Refine
+from .settings import Setting, setting
 
 Action = Literal["refine", "resample"]
 """What follows code that did not pass: mending it, or a fresh draft."""

@@ -15,8 +15,8 @@ from ..runtime.problem import Problem
 from .allowed import COUNT, YES_OR_NO, OneOf
 from .call_text import call_tests, calls, varied
 from .execute import Execute
-from .knobs import Setting, setting
 from .program import rank
+from .settings import Setting, setting
 from .stage import ModelStage, run_of
 
 Inputs = Literal["vary", "ask"]

@@ -20,7 +20,7 @@ from ..runtime.run import Run, collect_calls, current_run, current_session, use_
 from ..runtime.structured import Form
 from .adapter import CodeAdapter
 from .allowed import AT_LEAST_ONE, YES_OR_NO, Number, OneOf, Tunable
-from .knobs import Setting, setting
+from .settings import Setting, setting
 
 _fallback_runs: WeakKeyDictionary[dspy.Module, dict[tuple[int, str], Run]] = WeakKeyDictionary()
 _fallback_lock = threading.Lock()

@@ -15,7 +15,7 @@ from ..runtime.problem import Problem
 from ..runtime.structured import Form, read_answer
 from .allowed import AT_LEAST_ONE, COUNT
 from .call_text import CallTest, call_tests
-from .knobs import Setting, setting
+from .settings import Setting, setting
 from .stage import ModelStage
 
 

@@ -39,7 +39,7 @@ from ..modules.blueprint import (
     source_hash,
 )
 from ..modules.execute import Execute
-from ..modules.knobs import Setting, to_plain
+from ..modules.settings import Setting, to_plain
 from ..runtime.versions import versions
 from . import artifact_folder as files
 from .artifact_card import card

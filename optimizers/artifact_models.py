@@ -11,7 +11,8 @@ import dspy
 
 from ..errors import ExportError, GreenloopError, UnknownModel
 from ..evals.evidence import Evidence
-from ..modules.knobs import Choice, Setting, label, settings
+from ..modules.knobs import Choice
+from ..modules.settings import Setting, label, settings
 from ..runtime.backends.direct import is_loopback
 from ..runtime.backends.ollama import OllamaBackend
 from ..runtime.language_model import LanguageModel, language_model

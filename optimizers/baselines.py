@@ -7,8 +7,9 @@ from typing import Any
 import dspy
 
 from ..modules.generate import Generate
-from ..modules.knobs import Choice, settings, to_plain
+from ..modules.knobs import Choice
 from ..modules.programs import Resample
+from ..modules.settings import settings, to_plain
 
 _TEMPERATURE = 0.6
 _SINGLE_TEMPERATURE = 0.3

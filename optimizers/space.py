@@ -11,7 +11,8 @@ import dspy
 import optuna
 
 from ..errors import UsageError
-from ..modules.knobs import Choice, Float, Int, Knob, knobs, label, to_plain
+from ..modules.knobs import Choice, Float, Int, Knob, knobs
+from ..modules.settings import label, to_plain
 
 
 class Space(dict[str, Knob]):
@@ -64,9 +65,9 @@ def suggest(trial: optuna.Trial, found: dict[str, Knob]) -> dict[str, Any]:
         if isinstance(knob, Choice):
             values[path] = trial.suggest_categorical(path, knob.labels)
         elif isinstance(knob, Int):
-            values[path] = trial.suggest_int(path, knob.low, knob.high, step=knob.step or 1, log=knob.log)
+            values[path] = trial.suggest_int(path, knob.low, knob.largest, step=knob.step, log=knob.log)
         elif isinstance(knob, Float):
-            values[path] = trial.suggest_float(path, knob.low, knob.high, step=knob.step, log=knob.log)
+            values[path] = trial.suggest_float(path, knob.low, knob.largest, step=knob.step, log=knob.log)
     return values
 
 
@@ -89,7 +90,7 @@ def _points(knob: Knob) -> list[Any]:
     if isinstance(knob, Choice):
         return list(knob.labels)
     if isinstance(knob, Int):
-        return list(range(knob.low, knob.high + 1, knob.step or 1))
+        return list(range(knob.low, knob.high + 1, knob.step))
     if isinstance(knob, Float) and knob.step:
         return [round(knob.low + i * knob.step, 12) for i in range(int(knob.size))]
     raise UsageError("a continuous knob has no grid")

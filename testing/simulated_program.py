@@ -18,7 +18,7 @@ from typing import Any
 
 import dspy
 
-from ..modules.knobs import setting
+from ..modules.settings import setting
 from ..runtime.attempt import Attempt
 from ..runtime.budget import Usage
 from ..runtime.execution import Candidate, Execution

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from ...modules.graph import Graph
-from ...modules.knobs import settings, to_plain
+from ...modules.settings import settings, to_plain
 from ...modules.wiring import PORTS, WiredNode, Wiring
 from .attributes import USED
 from .evolution import Generation

@@ -20,7 +20,8 @@ from ...evals.progress import Progress
 from ...evals.scores import Scores
 from ...evals.scoring import score
 from ...modules.blueprint import program_digest
-from ...modules.knobs import knobs, to_plain
+from ...modules.knobs import knobs
+from ...modules.settings import to_plain
 from ...runtime.replay_meter import ReplayMeter
 from ...runtime.run import current_session
 from ...runtime.store.accounts import accounts, put_account

@@ -15,10 +15,10 @@ from ...errors import ProgramError, UsageError
 from ...evals.check import solved
 from ...evals.scoring import Metric
 from ...modules.generate import Generate
-from ...modules.knobs import label
 from ...modules.paper import paper_refine
 from ...modules.programs import GenerateExecuteRefine
 from ...modules.refine import Refine
+from ...modules.settings import label
 from ...modules.wiring import DEFAULT_KINDS, KINDS, MOST_NODES, Kind
 from ...runtime.budget import Budget
 from ...runtime.language_model import language_model

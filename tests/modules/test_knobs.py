@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import dspy
 import greenloop as gl
+import optuna
 import pytest
 from greenloop.errors import ProgramError
-from greenloop.modules.knobs import from_state, settings
+from greenloop.modules.knobs import from_state
+from greenloop.modules.settings import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +66,12 @@ def test_values_survive_dspys_own_save_and_load(tmp_path) -> None:
         lambda: gl.Float(0, 1, default=2),
         lambda: gl.Float(0, 1, log=True),
         lambda: gl.Float(0, 1, step=-1),
+        lambda: gl.Float(0, 1, step="a"),
+        lambda: gl.Float(0, math.inf),
+        lambda: gl.Float(0, 1, default=0.3, step=0.25),
+        lambda: gl.Int(0, 2.5),
+        lambda: gl.Int(0, 5, step=0.5),
+        lambda: gl.Int(1, 9, default=4, step=4),
     ],
 )
 def test_nonsense_is_refused_at_once(make) -> None:
@@ -76,6 +85,16 @@ def test_setting_a_value_out_of_range_is_refused() -> None:
         with pytest.raises(ProgramError):
             knob.value = bad
     assert knob.value == 0
+
+
+def test_a_value_between_steps_is_refused_and_the_middle_is_a_step() -> None:
+    for knob, between in ((gl.Int(1, 9, step=4), 4), (gl.Float(0, 1, step=0.25), 0.3)):
+        with pytest.raises(ProgramError, match="in steps of"):
+            knob.value = between
+    knob = gl.Float(0, 1, step=0.3)
+    assert (knob.value, knob.size, knob.largest) == (0.3, 4, pytest.approx(0.9))
+    with pytest.raises(ProgramError, match="from 0 to 1 in steps of"):
+        knob.value = 1.0
 
 
 def test_a_choice_may_hold_none_and_false() -> None:
@@ -101,6 +120,22 @@ def test_float_knobs_round_trip(low: float, span: float, data: st.DataObject) ->
     assert again.value == knob.value
     assert again.dump_state() == knob.dump_state()
     assert knob.size == math.inf
+
+
+@given(
+    low=st.integers(-500, 500), steps=st.integers(0, 60), step=st.integers(1, 100), beyond=st.integers(0, 99)
+)
+def test_every_step_of_a_float_knob_is_allowed(low: int, steps: int, step: int, beyond: int) -> None:
+    """All in hundredths."""
+    high = low + steps * step + beyond * step // 100
+    knob = gl.Float(low / 100, high / 100, step=step / 100)
+    assert knob.size == steps + 1
+    for i in range(steps + 1):
+        knob.value = (low + i * step) / 100
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = optuna.distributions.FloatDistribution(knob.low, knob.largest, step=step / 100)
+    assert found.high == knob.largest == (low + steps * step) / 100
 
 
 def test_settings_hold_fixed_values_too() -> None:

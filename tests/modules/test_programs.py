@@ -6,7 +6,7 @@ import dspy
 import greenloop as gl
 import pytest
 from greenloop.errors import ProgramError
-from greenloop.modules.knobs import settings
+from greenloop.modules.settings import settings
 from greenloop.testing import ScriptedModel
 
 GOOD = "```python\ndef add(a, b):\n    return a + b\n```"
