@@ -147,8 +147,10 @@ class GuidedConfig(ExperimentConfig):
         signal: "trace", "final_values" or "verdict".
         faithful: The authors' set-up: their grid of 192 settings, steered by the tests that score, counted as solved if
             any attempt solves a task; MBPP's 500 test tasks, once each, where `tasks` and `replicates` are not given.
+        resample_max: As everywhere, but 64: a guided draft takes the tokens of many plain ones.
     """
 
+    resample_max: int = Field(default=64, ge=1, le=200)
     gamma: float = Field(default=1.0, gt=0, le=10)
     gammas: tuple[float, ...] = (0.0, 0.5, 1.0, 3.0)
     candidates: int = Field(default=3, ge=1, le=32)
