@@ -33,6 +33,22 @@ LISTING = Candidate(
     "solve",
 )
 """Says what it finds in its folder, and writes there."""
+FORMS = {
+    "assertions": "assert solve(3) == 9\nassert solve(2) == 5",
+    "doctest": ">>> solve(3)\n9\n>>> solve(2)\n5\n",
+    "functions": "def test_a():\n    assert solve(3) == 9\n\ndef test_b():\n    assert solve(2) == 5\n",
+    "unittest": (
+        "import unittest\n\nclass TestSolve(unittest.TestCase):\n"
+        "    def test_a(self):\n        self.assertEqual(solve(3), 9)\n\n"
+        "    def test_b(self):\n        self.assertEqual(solve(2), 5)\n"
+    ),
+    "pytest": (
+        "import pytest\n\n@pytest.mark.parametrize('x, wanted', [(3, 9), (2, 5)])\n"
+        "def test_solve(x, wanted, tmp_path):\n    tmp_path.joinpath('x').write_text('x')\n"
+        "    assert solve(x) == wanted\n"
+    ),
+}
+"""Every form of tests, once: the first holds, the second does not."""
 SECRET = "canary-5b1f0c"
 SOON_S = 1.0
 """When an attack that no time limit has to end is over by itself, on a machine that is not busy."""
@@ -133,6 +149,12 @@ class SandboxContract:
     def test_exception_names_class_message_and_line(self, sandbox: Any) -> None:
         found = sandbox.run(Candidate("def f(x):\n    return x['a']\n", "f"), ["assert f({}) == 1"])
         assert (found.outcome, found.error_type, found.line) == ("error", "KeyError", 2)
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_every_form_of_tests_is_judged(self, sandbox: Any, form: str) -> None:
+        found = sandbox.run(GOOD, [FORMS[form]])
+        assert found.outcome == "failed", found
+        assert [test.passed for test in found.tests] == [True, False]
 
     def test_no_tests_is_never_passed(self, sandbox: Any) -> None:
         assert sandbox.run(GOOD, []).outcome == "unverified"

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from typing import Any
+from typing import Any, NoReturn
 
 from . import inside_kernel as kernel
 from . import inside_paths
@@ -41,11 +41,7 @@ def main(candidate_fd: int, judge_fd: int, text: str) -> None:
         if threading.active_count() > 1:  # a preload's; see `inside_boot`
             os.register_at_fork(after_in_child=vars(threading)["_after_fork"])
     except BaseException as error:  # noqa: BLE001 - the host reports it
-        for control in roles.values():
-            control.sendall(
-                json.dumps({"failed": f"preload: {type(error).__name__}: {error}"}).encode() + b"\n"
-            )
-        os._exit(1)
+        _give_up(roles, f"preload: {type(error).__name__}: {error}")
     os.environ.clear()
     config["readable"] = inside_paths.readable(config["packages"])
     config["hidden"] = inside_paths.hidden(config["packages"])
@@ -55,7 +51,11 @@ def main(candidate_fd: int, judge_fd: int, text: str) -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    children = [_fork(role, roles, config) for role in roles]
+    try:
+        children = [_fork(role, roles, config) for role in roles]
+    except OSError as error:
+        kind = "a process in namespaces of its own" if config["tier"] == "namespaces" else "a process"
+        _give_up(roles, f"the kernel refuses {kind}: {error.strerror}")
     for control in roles.values():
         control.close()
     _wait(host, children)
@@ -63,6 +63,13 @@ def main(candidate_fd: int, judge_fd: int, text: str) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
     os._exit(0)
+
+
+def _give_up(roles: dict[str, socket.socket], why: str) -> NoReturn:
+    """Tell the host why there is no worker, and end."""
+    for control in roles.values():
+        control.sendall(json.dumps({"failed": why}).encode() + b"\n")
+    os._exit(1)
 
 
 def _low(fd: int) -> socket.socket:

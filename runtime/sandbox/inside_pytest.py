@@ -89,7 +89,17 @@ def run_pytest(test: Test, names: dict[str, Any], recorder: Recorder) -> None:
             return importlib.machinery.ModuleSpec(name, Loader(), origin=path) if wanted == name else None
 
     sys.meta_path.insert(0, Finder())
-    options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--rootdir", os.getcwd()]
+    here = os.getcwd()
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--import-mode=importlib",
+        "--rootdir",
+        here,
+        "--confcutdir",
+        here,
+    ]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         code = pytest.main([path, *options, "--assert=plain", "-c", os.devnull], plugins=[Plugin()])
     if len(recorder.units) == before:

@@ -81,6 +81,18 @@ def test_the_choice_says_why_no_stronger_tier(monkeypatch: pytest.MonkeyPatch) -
     assert tiers.choice(probe()) == "namespaces (the strongest there is)"
 
 
+def test_a_kernel_that_refuses_namespaces_is_named() -> None:
+    """As most containers do; here it is the limit of a user namespace of our own."""
+    unshare = shutil.which("unshare")
+    if not unshare or tiers.why_not("namespaces"):
+        pytest.skip("no namespaces to be refused in")
+    limit = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$0" -c "$1"'
+    look = "from greenloop.runtime.sandbox import tiers; print(tiers.why_not('namespaces'))"
+    command = [unshare, "--user", "--map-root-user", "sh", "-c", limit, sys.executable, look]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert done.stdout.startswith("the kernel refuses a process in namespaces of its own: clone: ")
+
+
 def test_the_profile_for_macos_denies_by_default_and_quotes_paths() -> None:
     text = profile(sys.executable, False, '/tmp/a "b"', "/x/boot.py")
     assert text.startswith("(version 1)\n(deny default)")
