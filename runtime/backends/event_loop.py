@@ -26,9 +26,19 @@ def loop() -> asyncio.AbstractEventLoop:
     with _lock:
         if _loop is None or _owner_pid != os.getpid():
             _loop = asyncio.new_event_loop()
+            _loop.set_exception_handler(_tell)
             _owner_pid = os.getpid()
             threading.Thread(target=_loop.run_forever, name="greenloop-models", daemon=True).start()
         return _loop
+
+
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what went wrong on the loop, as it would by itself, but for connections that litellm let go of.
+
+    It forgets a client after an hour without closing it; aiohttp then closes the connections and calls that an error.
+    """
+    if context.keys().isdisjoint({"client_session", "connector"}):
+        loop.default_exception_handler(context)
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import greenloop as gl
 import httpx
 import pytest
 from greenloop.errors import ModelUnavailable, UnknownModel, UsageError
@@ -45,6 +47,20 @@ def test_its_spec_is_read_from_the_file() -> None:
     assert (file.architecture, file.context) == ("llama", 8192)
     assert file.kv_bytes_per_token() == 2 * 2 * 30 * 3 * 64
     assert memory_need(spec) > spec.size_bytes
+
+
+def test_a_client_that_litellm_lets_go_of_after_an_hour_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    import litellm
+    from greenloop.runtime.backends import event_loop
+
+    stage = gl.Generate(model="embedded", max_tokens=4)
+    with session("sqlite://"):
+        stage(problem=gl.load_tasks("starter")[0].problem)
+    litellm.in_memory_llm_clients_cache.flush_cache()
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
+    event_loop.loop().call_exception_handler({"message": "anything else"})
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == ["anything else"]
 
 
 def test_it_listens_on_the_loopback_address_under_a_key() -> None:
