@@ -7,6 +7,7 @@ gets one row per (program, task, replicate).
 from __future__ import annotations
 
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -24,6 +25,7 @@ from ..runtime.budget import Usage
 from ..runtime.execution import Limits
 from ..runtime.problem import Steering
 from ..runtime.run import Session, current_session, stoppable, use_run
+from ..runtime.sandbox import default_sandbox
 from ..runtime.spending import spent_by_stage
 from ..runtime.task import Task
 from .check import check, solved
@@ -62,7 +64,8 @@ def score(
         oracle: Let the hidden tests steer too, as the paper does; stamped on the figure.
         paper_faithful: Pose the tasks as the harness of *Feedback Over Form* does (no preamble, oracle steering; see
             `modules.paper.paper_task`); stamped on the figure. The program has to be one of `modules.paper`, whose
-            prompts and limits are the paper's.
+            prompts and limits are the paper's. Warns on Python 3.14 and newer, which leave annotations alone: the
+            paper's NameErrors in them do not happen there.
         metric: DSPy metric; `gl.solved` counts tasks whose tests all pass.
         limits: Bounds of the run that judges; those of `Execute` hold while a program steers itself.
         concurrency: Runs at once; the engine limits calls to what an endpoint serves, and more runs than that
@@ -94,6 +97,7 @@ def score(
                 f"paper_faithful needs the paper's prompts, and {', '.join(other)} has others: take a program of"
                 " greenloop.modules.paper, such as paper_refine(model)"
             )
+        _tell_of_lazy_annotations()
         tasks = [paper_task(task) for task in tasks]
     steering: Steering = "oracle" if oracle or paper_faithful else "visible"
     digest = program_digest(program)
@@ -266,6 +270,17 @@ def _end(hands: Here | Elsewhere, pending: Iterable[Future[Any]], *, wait_for_ru
     if wait_for_running:
         hands.drain(pending)
     hands.close()
+
+
+def _tell_of_lazy_annotations() -> None:
+    version = default_sandbox().python_version
+    if tuple(int(number) for number in version.split(".")[:2]) >= (3, 14):
+        warnings.warn(
+            f"candidates run on Python {version}, which does not evaluate annotations: the NameErrors of missing"
+            " imports in them, which the paper counts, do not happen; for its figures run Greenloop on 3.13 or older",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _validate(tasks: Sequence[Task], replicates: int) -> None:

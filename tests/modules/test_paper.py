@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import greenloop as gl
 import pytest
 from greenloop.modules import paper
@@ -43,7 +45,11 @@ def test_a_request_in_words_shows_all_its_tests_and_keeps_the_imports_of_its_tes
     assert "assert inc(2) == 3" in task.problem.render()
 
 
-@pytest.mark.parametrize(("answer", "solved"), [(WITH_LIST, 0.0), (PLAIN, 1.0)])
+EVALUATED = sys.version_info < (3, 14)
+"""Whether annotations are evaluated where they stand, as when the paper was written."""
+
+
+@pytest.mark.parametrize(("answer", "solved"), [(WITH_LIST, 0.0 if EVALUATED else 1.0), (PLAIN, 1.0)])
 def test_the_name_errors_of_the_papers_harness_are_reproduced(answer: str, solved: float) -> None:
     with gl.session():
         scores = gl.score(paper.paper_single(ScriptedModel([answer])), [paper.paper_task(STUB)], oracle=True)
