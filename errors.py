@@ -15,7 +15,8 @@
         ├── UnknownModel            no such model, file or backend
         └── ExportError             a folder is no export, or was edited
 
-The message of each is one line that says what was wrong and what to do.
+The message of each is one line that says what was wrong and what to do. `GreenloopWarning` is the category of every
+warning: what goes on, but not as one may think.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ __all__ = [
     "BudgetExhausted",
     "ExportError",
     "GreenloopError",
+    "GreenloopWarning",
     "InfrastructureError",
     "ModelTimeout",
     "ModelUnavailable",
@@ -93,3 +95,12 @@ class UnknownModel(UsageError):
 
 class ExportError(UsageError):
     """A folder is no Greenloop export, is incomplete, newer than this version, or was edited."""
+
+
+class GreenloopWarning(UserWarning):
+    """The run goes on, but something is not as one may think: weaker isolation, a model that differs, and the like.
+
+    Example:
+        >>> import warnings
+        >>> warnings.simplefilter("error", GreenloopWarning)  # stop at any  # doctest: +SKIP
+    """

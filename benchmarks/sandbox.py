@@ -22,6 +22,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 import sandbox_baselines as baselines
+from greenloop.errors import GreenloopWarning
 from greenloop.runtime.execution import Candidate, Limits
 from greenloop.runtime.sandbox import Sandbox, probe
 from greenloop.testing.sandbox_soak import Footprint, footprint, soak, tree_memory_mb
@@ -217,7 +218,7 @@ def main() -> None:
         "--soak", type=int, default=0, metavar="N", help="only push N programs through the pool"
     )
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore", RuntimeWarning)
+    warnings.simplefilter("ignore", GreenloopWarning)
     if arguments.soak:
         print_soak(arguments.soak)
         return

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -16,7 +18,7 @@ import typer
 from rich.markup import escape
 from typer.exceptions import TyperException
 
-from ..errors import GreenloopError, InfrastructureError, UsageError
+from ..errors import GreenloopError, GreenloopWarning, InfrastructureError, UsageError
 from .common import err, resume_hint
 
 COMMANDS = {
@@ -81,7 +83,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app = make_app(argv[0] if argv and argv[0] in COMMANDS else None)
         _quiet_libraries()
-        done = app(args=argv, standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning(warnings.showwarning)
+            done = app(args=argv, standalone_mode=False)
         code = done if isinstance(done, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
@@ -110,6 +114,18 @@ def _option_error(error: TyperException) -> int:
     show: Any = getattr(error, "format_message", error.__str__)
     err.print(escape(f"greenloop: {show()} (greenloop COMMAND --help lists the options)"), soft_wrap=True)
     return 2
+
+
+def _show_warning(others: Callable[..., None]) -> Callable[..., None]:
+    """Greenloop's own warnings as one line each; those of libraries as Python shows them."""
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+        if issubclass(category, GreenloopWarning):
+            err.print(escape(f"warning: {message}"), soft_wrap=True)
+        else:
+            others(message, category, *where, **options)
+
+    return show
 
 
 def _quiet_libraries() -> None:

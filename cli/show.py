@@ -192,8 +192,8 @@ def _info(p: Progress) -> str:
         rate = (
             f"{100 * interval.estimate:.0f} % solved ({100 * interval.low:.0f}–{100 * interval.high:.0f} %), "
         )
-    if p.done and p.elapsed_s > 0:
-        rate += f"{60 * p.done / p.elapsed_s:.1f} runs/min, "
+    if p.pace_s:
+        rate += f"{60 / p.pace_s:.1f} runs/min, "
     return f"{rate}{p.usage.calls} calls, {p.usage.tokens:,} tokens (paid {p.paid.tokens:,}){left}"
 
 

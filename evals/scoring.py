@@ -17,7 +17,7 @@ from typing import Any
 
 import dspy
 
-from ..errors import GreenloopError, ProgramError, StoreError, TaskError, UsageError
+from ..errors import GreenloopError, GreenloopWarning, ProgramError, StoreError, TaskError, UsageError
 from ..modules.blueprint import program_digest
 from ..modules.paper import paper_task, prompts_not_the_papers
 from ..modules.stage import trajectory_of
@@ -31,7 +31,7 @@ from ..runtime.task import Task
 from .check import check, solved
 from .elsewhere import Elsewhere, Here, hands_for
 from .program_settings import program_settings, unusual_conditions
-from .progress import Progress
+from .progress import Pace, Progress
 from .scores import Scores, TaskScore
 from .sharing import SharedJobs
 
@@ -110,7 +110,7 @@ def score(
     scores: list[TaskScore] = []
     score_sum, usage = 0.0, Usage()
     models: dict[str, str] = {}
-    started = time.monotonic()
+    started, pace = time.monotonic(), Pace(session.meter.paid.calls)
     hands = hands_for(executor, how, concurrency)
     # A scoring that may end early has to see its scores in the order that it was given.
     left = SharedJobs(how, jobs, shared=stop_early is None)
@@ -142,7 +142,9 @@ def score(
                                 usage=usage,
                                 paid=session.meter.paid,
                                 elapsed_s=elapsed,
-                                left_s=elapsed / done_now * (len(jobs) - done_now),
+                                pace_s=pace.seconds(
+                                    done=done_now, elapsed_s=elapsed, paid_calls=session.meter.paid.calls
+                                ),
                                 scores=tuple(scores),
                             )
                         )
@@ -278,7 +280,7 @@ def _tell_of_lazy_annotations() -> None:
         warnings.warn(
             f"candidates run on Python {version}, which does not evaluate annotations: the NameErrors of missing"
             " imports in them, which the paper counts, do not happen; for its figures run Greenloop on 3.13 or older",
-            UserWarning,
+            GreenloopWarning,
             stacklevel=3,
         )
 
@@ -294,6 +296,3 @@ def _validate(tasks: Sequence[Task], replicates: int) -> None:
     bare = [t.task_id for t in tasks if not t.hidden_tests and not t.problem.visible_tests]
     if bare:
         raise TaskError(f"{len(bare)} task(s) have no test and cannot be scored: {', '.join(bare[:5])}")
-    ids = [t.task_id for t in tasks]
-    if len(set(ids)) != len(ids):
-        raise TaskError("two tasks bear the same task_id")

@@ -25,7 +25,7 @@ from typing import Any, cast
 import dspy
 from pydantic import ValidationError
 
-from ..errors import ExportError, ProgramError
+from ..errors import ExportError, GreenloopWarning, ProgramError
 from ..evals.evidence import Evidence
 from ..modules.blueprint import (
     blueprint,
@@ -108,9 +108,9 @@ def load(
         program: An instance of your own class, where the program is none of Greenloop's; it is copied, not changed.
         models: Other models in the place of the exported ones, by their names: where a GGUF file lies elsewhere
             here, or the program was exported with a language model object.
-        check_models: Look whether the models are on this machine, and warn (`UserWarning`) about one that is missing,
-            with what to do, about one whose digest is another than the exported one, and about servers beyond this
-            machine that the folder names: prompts will go there. Asks their servers.
+        check_models: Look whether the models are on this machine, and warn (`GreenloopWarning`) about one that is
+            missing, with what to do, about one whose digest is another than the exported one, and about servers
+            beyond this machine that the folder names: prompts will go there. Asks their servers.
 
     Returns:
         The program, with `.evidence` where the folder has some.
@@ -138,7 +138,7 @@ def load(
     if check_models:
         known = {*instead, *_objects(manifest)}
         for line in (*prompt_servers(loaded, known), *missing_here(loaded, manifest.models, instead)):
-            warnings.warn(line, UserWarning, stacklevel=2)
+            warnings.warn(line, GreenloopWarning, stacklevel=2)
     return loaded
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import dspy
 import optuna
 
-from ..errors import UsageError
+from ..errors import GreenloopWarning, UsageError
 from ..evals.scores import TaskScore
 from ..evals.search_record import Cost
 from ..runtime.language_model import language_model
@@ -86,6 +86,7 @@ class Costing:
         self.count_tokens()
         warnings.warn(
             f"{said}: compute counts tokens, of whatever model; {remedy} counts parameters × tokens",
+            GreenloopWarning,
             stacklevel=2,
         )
 

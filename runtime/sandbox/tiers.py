@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...errors import SandboxError
+from ...errors import GreenloopWarning, SandboxError
 from ..execution import Limits
 from .environment import Environment
 from .worker import Worker
@@ -167,7 +167,7 @@ def _refuse_windows() -> None:
 def _warn(tier: str, message: str) -> None:
     if tier not in _warned:
         _warned.add(tier)
-        warnings.warn(message, RuntimeWarning, stacklevel=4)
+        warnings.warn(message, GreenloopWarning, stacklevel=4)
 
 
 def _try(tier: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 
 import dspy
 import greenloop as gl
@@ -258,6 +259,24 @@ def test_progress_tells_the_rate_so_far_with_its_interval() -> None:
     assert 0 < last.low < 0.5 < last.high < 1
     assert told[0].interval().high - told[0].interval().low > last.high - last.low
     assert told[12].interval() is None
+
+
+def test_time_left_is_not_told_by_the_pace_of_stored_answers(tmp_path) -> None:
+    pause_s = [0.0]
+
+    def at_its_pace(messages: list[dict]) -> str:
+        time.sleep(pause_s[0])
+        return by_content(messages)
+
+    url, told, timed = f"sqlite:///{tmp_path}/s.db", [], program(ScriptedModel(at_its_pace))
+    with gl.session(url):
+        gl.score(timed, TASKS[:3])
+    pause_s[0] = 0.2
+    with gl.session(url) as session:
+        gl.score(timed, TASKS, concurrency=1, on_progress=told.append)
+        assert session.meter.paid.calls == 5
+    assert told[3].left_s > 2 * 0.2
+    assert told[-1].left_s == 0
 
 
 def test_runs_under_other_conditions_are_other_runs_in_the_ledger_and_the_report(tmp_path) -> None:

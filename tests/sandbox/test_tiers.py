@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from greenloop.errors import SandboxError
+from greenloop.errors import GreenloopWarning, SandboxError
 from greenloop.runtime.execution import Candidate
 from greenloop.runtime.sandbox import Sandbox, probe, tiers
 from greenloop.runtime.sandbox.macos import profile
@@ -36,7 +36,7 @@ def test_without_isolation_it_refuses_unless_told(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SandboxError, match="model-written code is not run"):
         Sandbox()
     monkeypatch.setattr(tiers, "_warned", set())
-    with pytest.warns(RuntimeWarning, match="isolates too little"):
+    with pytest.warns(GreenloopWarning, match="isolates too little"):
         sandbox = Sandbox(workers=1, tier="unsafe")
     with sandbox:
         found = sandbox.run(Candidate("def f():\n    return 1\n", "f"), ["assert f() == 1"])
