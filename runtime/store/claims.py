@@ -68,8 +68,12 @@ class Claims:
         while True:
             if self._insert_first(schema.claims, {"key": key, "owner": self.owner, "beat": 0}):
                 self._hold(key)
-                if (answer := answered()) is not None:  # it came between our look and our claim
-                    self.release(key)
+                try:
+                    if (answer := answered()) is not None:  # it came between our look and our claim
+                        self.release(key)
+                except BaseException:
+                    self.forget(key)
+                    raise
                 return answer
             if (answer := answered()) is not None:
                 return answer

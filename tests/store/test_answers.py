@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from greenloop.runtime.store import Store, open_store
+from greenloop.runtime.store import Store, claims, open_store
 from greenloop.runtime.store.claims import STALE_S
 
 
@@ -135,6 +135,25 @@ def test_a_killed_process_blocks_nobody(tmp_path: Path) -> None:
     assert not cached
     assert found.content == {"text": "mine"}
     assert time.monotonic() - started < STALE_S, "its claim was waited for until it went stale"
+
+
+def test_a_claim_whose_answer_could_not_be_looked_up_blocks_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "BEAT_S", 0.02)
+    monkeypatch.setattr(claims, "STALE_S", 0.2)
+
+    def away() -> None:
+        raise RuntimeError("away")
+
+    with open_store(f"sqlite:///{tmp_path}/s.db") as store:
+        assert store.claims is not None
+        with pytest.raises(RuntimeError):
+            store.claims.acquire("k", away)
+        again = threading.Thread(target=store.claims.acquire, args=("k", lambda: None), daemon=True)
+        again.start()
+        again.join(30)
+        assert not again.is_alive(), "the claim went on beating, and was waited for"
 
 
 def test_a_forked_child_does_not_wait_for_a_thread_of_its_parent(tmp_path: Path) -> None:
