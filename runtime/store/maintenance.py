@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...errors import UsageError
 from . import schema
 from .connection import in_memory, shown, store_errors
+from .quick import raw_connection
 from .store import Store
 
 _PAGE = 1000
@@ -156,11 +157,8 @@ def prune(
                 connection.execute(delete(schema.attempts).where(schema.attempts.c.run_id.in_(chosen)))
                 taken += connection.execute(delete(runs).where(runs.c.program == program)).rowcount
         if store.parsed_url.get_backend_name() == "sqlite":
-            raw = store.engine.raw_connection()  # VACUUM runs outside any transaction
-            try:
+            with raw_connection(store.engine) as raw:  # VACUUM runs outside any transaction
                 raw.cursor().execute("VACUUM")
-            finally:
-                raw.close()
     return taken
 
 

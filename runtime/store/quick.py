@@ -6,8 +6,8 @@ interpreter to another thread. Look-ups here are one statement, writes one short
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
 from sqlalchemy import Engine, Table, bindparam, delete, select
@@ -17,6 +17,21 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
 
 from . import schema
+
+
+@contextmanager
+def raw_connection(engine: Engine) -> Generator[Any]:
+    """A connection as the driver has it; its errors, those of connecting too, come out as SQLAlchemy's.
+
+    Raises:
+        DBAPIError: The database cannot be reached, read or written.
+    """
+    driver: Any = engine.dialect
+    try:
+        with closing(engine.raw_connection()) as connection:  # what was not committed is rolled back
+            yield connection
+    except driver.loaded_dbapi.Error as error:
+        raise DBAPIError(None, None, error) from error
 
 
 class Statement:
@@ -56,8 +71,6 @@ class Quick:
         self._read_lock = read_lock
         self._write_lock = write_lock
         self._sqlite = engine.dialect.name == "sqlite"
-        driver: Any = engine.dialect
-        self._error: type[Exception] = driver.loaded_dbapi.Error
         tables = (schema.answers, schema.executions)
         self._found = {t.name: self._look_up(t) for t in tables}
         self._inserted = {t.name: self._insert(t) for t in (*tables, schema.claims)}
@@ -72,17 +85,11 @@ class Quick:
             DBAPIError: The database cannot be read.
         """
         statement = self._found[table.name]
-        with self._read_lock:
-            connection = self._engine.raw_connection()
-            try:
-                cursor = connection.cursor()
-                statement.run(cursor, {"key": key})
-                row = cursor.fetchone()
-                cursor.close()
-            except self._error as error:
-                raise DBAPIError(statement.sql, None, error) from error
-            finally:
-                connection.close()
+        with self._read_lock, raw_connection(self._engine) as connection:
+            cursor = connection.cursor()
+            statement.run(cursor, {"key": key})
+            row = cursor.fetchone()
+            cursor.close()
         return (row[0], row[1]) if row else None
 
     def insert_first(self, table: Table, row: Mapping[str, Any], release: str | None = None) -> bool:
@@ -100,22 +107,16 @@ class Quick:
             DBAPIError: The database cannot be written.
         """
         statement = self._inserted[table.name]
-        with self._write_lock:
-            connection = self._engine.raw_connection()
-            try:
-                cursor = connection.cursor()
-                if self._sqlite:
-                    cursor.execute("BEGIN IMMEDIATE")
-                statement.run(cursor, row)
-                inserted = cursor.fetchone() is not None
-                if release is not None:
-                    self._released.run(cursor, {"key": row["key"], "owner": release})
-                cursor.close()
-                connection.commit()
-            except self._error as error:
-                raise DBAPIError(statement.sql, None, error) from error
-            finally:
-                connection.close()  # what was not committed is rolled back
+        with self._write_lock, raw_connection(self._engine) as connection:
+            cursor = connection.cursor()
+            if self._sqlite:
+                cursor.execute("BEGIN IMMEDIATE")
+            statement.run(cursor, row)
+            inserted = cursor.fetchone() is not None
+            if release is not None:
+                self._released.run(cursor, {"key": row["key"], "owner": release})
+            cursor.close()
+            connection.commit()
         return inserted
 
     def _look_up(self, table: Table) -> Statement:

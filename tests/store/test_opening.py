@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from greenloop.errors import StoreError, UsageError
 from greenloop.runtime.store import open_store
-from greenloop.runtime.store.maintenance import check, stats
+from greenloop.runtime.store.maintenance import check, prune, stats
 
 VERSION_1 = """
 CREATE TABLE greenloop_about (name VARCHAR(40) PRIMARY KEY, value TEXT NOT NULL);
@@ -96,6 +96,29 @@ def test_a_damaged_database_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match="the database is damaged"):
         read_all()
+
+
+def test_a_database_that_goes_away_later_is_an_outage(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with open_store(f"sqlite:///{tmp_path}/there/s.db") as store:
+        store.engine.dispose()
+        (tmp_path / "there").rename(tmp_path / "elsewhere")
+        with pytest.raises(StoreError, match="cannot be opened"):
+            store.first_answer("k", dict)
+        with pytest.raises(StoreError, match="cannot be opened"):
+            store.put_execution("k", {})
+
+
+def test_room_that_cannot_be_given_back_is_one_clear_line() -> None:
+    with open_store("sqlite://") as store:
+        for key in "ab":
+            store.first_answer(key, dict, label="m")
+        cursor = store.engine.raw_connection().cursor()
+        cursor.execute("SELECT value FROM greenloop_about UNION ALL SELECT key FROM greenloop_answers")
+        cursor.fetchone()
+        with pytest.raises(StoreError, match="cannot VACUUM"):
+            prune(store, label="m")
+        cursor.close()
 
 
 def test_many_threads_may_open_a_fresh_database_at_once(tmp_path: Path) -> None:
