@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 
 from ..runtime.parsing import parse
+from .bindings import bound, free, is_definition, loaded
+from .set_up import SetUp
 
 
 def definitions_only(code: str, entry_point: str) -> str:
     """The code without top-level statements that its definitions don't need.
 
     Small models like to end an answer with example calls, a `main()` that reads input, or asserts of their own
-    making that are wrong. The tests decide, so these are left out: kept are imports, every function and class, and
-    statements that bind or change names which a definition reads.
+    making that are wrong. The tests decide, so these are left out: kept are imports, every function and class,
+    statements that bind or change names which a definition reads, and what sets up the function (see `SetUp`).
 
     Args:
         code: Source that holds more than the function, perhaps.
@@ -24,22 +26,26 @@ def definitions_only(code: str, entry_point: str) -> str:
         'def f():\\n    return 1'
     """
     tree = parse(code)
-    if tree is None or not any(_is_definition(node) and entry_point in _bound(node) for node in tree.body):
+    if tree is None or not any(is_definition(node) and entry_point in bound(node) for node in tree.body):
         return code
     needed: set[str] = set()
     for node in tree.body:
-        if _is_definition(node):
-            needed |= _free(node)
+        if is_definition(node):
+            needed |= free(node)
+    around = SetUp(tree, entry_point)
     kept: set[int] = set()
     changed = True
     while changed:
         changed = False
         for i, node in enumerate(tree.body):
             if i not in kept and (
-                _always_kept(node) or _bound(node) & needed or _changed_names(node) & needed
+                _always_kept(node)
+                or i in around.statements
+                or bound(node) & needed
+                or around.changes(node) & needed
             ):
                 kept.add(i)
-                needed |= _free(node) if _is_definition(node) else _loaded(node)
+                needed |= free(node) if is_definition(node) else loaded(node)
                 changed = True
     if len(kept) == len(tree.body):
         return code
@@ -92,78 +98,10 @@ def _has_body(node: ast.stmt, name: str) -> bool:
     return len(node.body) > 1 or not is_docstring
 
 
-def _is_definition(node: ast.stmt) -> bool:
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or (
-        isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda)
-    )
-
-
 def _always_kept(node: ast.stmt) -> bool:
-    return _is_definition(node) or isinstance(node, ast.Import | ast.ImportFrom)
+    return is_definition(node) or isinstance(node, ast.Import | ast.ImportFrom)
 
 
 def _first_line(node: ast.stmt) -> int:
     decorators: list[ast.expr] = getattr(node, "decorator_list", [])
     return min([node.lineno, *(d.lineno for d in decorators)])
-
-
-def _loaded(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-
-
-def _free(node: ast.stmt) -> set[str]:
-    """Names that a definition reads from around it: not its parameters and locals."""
-    own: set[str] = set()
-    shared: set[str] = set()
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.arg):
-            own.add(inner.arg)
-        elif isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store | ast.Del):
-            own.add(inner.id)
-        elif isinstance(inner, ast.Global):
-            shared.update(inner.names)
-    return (_loaded(node) - own) | shared
-
-
-def _bound(node: ast.stmt) -> set[str]:
-    """Names that the statement binds at the top level."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return {node.name}
-    if _is_main_guard(node):
-        return set()
-    names: set[str] = set()
-    todo: list[ast.AST] = [node]
-    while todo:
-        current = todo.pop()
-        if isinstance(current, ast.Name) and isinstance(current.ctx, ast.Store | ast.Del):
-            names.add(current.id)
-        elif isinstance(current, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(current.name)
-            continue
-        elif isinstance(current, ast.Import | ast.ImportFrom):
-            names.update((a.asname or a.name).split(".")[0] for a in current.names)
-        elif isinstance(current, ast.Lambda | ast.comprehension):
-            continue
-        todo.extend(ast.iter_child_nodes(current))
-    return names
-
-
-def _changed_names(node: ast.stmt) -> set[str]:
-    """Names of objects that the statement changes in place: `d[k] = v`, `o.x = v`, `items.append(v)`."""
-    if _is_main_guard(node):
-        return set()
-    names: set[str] = set()
-    for current in ast.walk(node):
-        if isinstance(current, ast.Subscript | ast.Attribute) and isinstance(current.ctx, ast.Store):
-            names |= _loaded(current.value)
-        if isinstance(current, ast.Expr) and isinstance(current.value, ast.Call):
-            function = current.value.func
-            if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
-                names.add(function.value.id)
-    return names
-
-
-def _is_main_guard(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and any(
-        isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(node.test)
-    )

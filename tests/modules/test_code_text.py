@@ -92,6 +92,50 @@ def test_helpers_constants_and_caches_stay() -> None:
     assert definitions_only(code + "\n\nprint(f(1))\nresult = f(2)", "f") == code
 
 
+SET_UP = {
+    "a setting of a module": "import sys\nsys.setrecursionlimit(10**6)",
+    "a setting that is tried": "import sys\nif hasattr(sys, 'set_int_max_str_digits'):\n"
+    "    sys.set_int_max_str_digits(0)",
+    "a setting by its own name": "from random import seed\nseed(0)",
+    "an attribute of what a call gives": "from decimal import getcontext\ngetcontext().prec = 50",
+    "a table that a call fills": "table = []\ndef fill(n):\n    table.extend(range(n))\nfill(9)",
+    "a table that is handed over": "table = []\ndef fill(t, n):\n    t.append(n)\n"
+    "for i in range(9):\n    fill(table, i)",
+    "a table that a call makes": "def fill():\n    global table\n    table = [1]\nfill()",
+    "what filling reads": "table, most = [], []\ndef limit():\n    most.append(9)\n"
+    "def fill():\n    table.extend(most)\nlimit()\nfill()",
+}
+
+
+@pytest.mark.parametrize("kind", SET_UP)
+def test_what_the_function_depends_on_stays(kind: str) -> None:
+    code = f"{SET_UP[kind]}\n\ndef f(k):\n    return table[k]"
+    assert definitions_only(f"{code}\n\nprint(f(1))", "f") == code
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        "show()",
+        "test_f()",
+        "main()",
+        "made = fill(3)",
+        "fill(int(input()))",
+        "sys.exit()",
+        "unittest.main()",
+        "for i in range(3):\n    fill(i)\n    print(i)",
+    ],
+)
+def test_examples_that_change_data_go(example: str) -> None:
+    code = (
+        "import sys, unittest\n\ntable = [1]\n\ndef fill(n):\n    table.append(n)\n\ndef show():\n    fill(0)\n"
+        "    print(table)\n\ndef test_f():\n    fill(1)\n    assert f(0) == 2\n\ndef main():\n    table.clear()\n"
+        "    sys.stdout.write(input())\n\nclass T(unittest.TestCase):\n    def test(self):\n        test_f()\n\n"
+        "def f(k):\n    return table[k]"
+    )
+    assert definitions_only(f"{code}\n\n{example}", "f") == code
+
+
 def test_without_the_entry_point_nothing_is_left_out() -> None:
     code = "print('a whole program')"
     assert definitions_only(code, "f") == code
