@@ -141,7 +141,6 @@ class Engine:
 
     def _made(self, call: Call, digest: str, session: Session, turns: list[bool]) -> dict[str, Any]:
         """Ask the model; the answer as it is stored, with what was asked (for `store export`)."""
-        check_not_stopped()
         answer = self._ask(call, session, turns)
         asked = {
             "model": self.backend.spec.name,
@@ -171,6 +170,7 @@ class Engine:
 
     def _try(self, call: Call, settle: Settle) -> Answer:
         """One try; what it cost is booked where it ends without an answer, too."""
+        check_not_stopped()  # it may have waited long for its slot
         settle.again()
         try:
             return self.backend.ask(call)

@@ -112,6 +112,7 @@ class TokenCalls:
         key = _key(digest, self.source.mode, what)
 
         def attempt(settle: Settle) -> tuple[dict[str, Any], Usage]:
+            check_not_stopped()
             settle.again()
             tally, started = Tally(), time.monotonic()
             try:
@@ -124,7 +125,6 @@ class TokenCalls:
             return content, tally.usage()
 
         def made() -> dict[str, Any]:
-            check_not_stopped()
             with session.meter.reserve(most_tokens) as settle:
                 content, usage = patience.call(lambda: attempt(settle), spec.options.retry_s)
                 settle(usage)
