@@ -203,11 +203,15 @@ def _streamed(name: str, url: str, wanted: str, progress: Progress | None, most:
 
     received = 0
     try:
-        with httpx.stream("GET", url, follow_redirects=True, timeout=TIMEOUT_S) as response:
+        as_it_is = {
+            "Accept-Encoding": "identity"
+        }  # else a server may pack a text for the way, and that is kept
+        with httpx.stream("GET", url, headers=as_it_is, follow_redirects=True, timeout=TIMEOUT_S) as response:
             response.raise_for_status()
+            packed = "content-encoding" in response.headers and not url.endswith(".gz")
             length = response.headers.get("content-length", "")
-            total = int(length) if length.isdigit() else None
-            for chunk in response.iter_raw():
+            total = int(length) if length.isdigit() and not packed else None
+            for chunk in response.iter_bytes() if packed else response.iter_raw():
                 received += len(chunk)
                 if received > most:
                     raise UsageError(f"{url} sends more than {most // 2**20} MiB; download given up")

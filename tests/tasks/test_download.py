@@ -25,16 +25,22 @@ class Server:
         self.body = gzip.compress(JSONL)
         self.status = 200
         self.promised: int | None = None
+        self.packs = ""
         self.requests: list[str] = []
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.requests.append(self.path)
+                accepted = "gzip" in self.headers.get("Accept-Encoding", "")
+                packed = outer.packs == "always" or (outer.packs == "if accepted" and accepted)
+                body = gzip.compress(outer.body) if packed else outer.body
                 self.send_response(outer.status)
-                self.send_header("Content-Length", str(outer.promised or len(outer.body)))
+                if packed:
+                    self.send_header("Content-Encoding", "gzip")
+                self.send_header("Content-Length", str(outer.promised or len(body)))
                 self.end_headers()
-                self.wfile.write(outer.body)
+                self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:
                 """Stay silent."""
@@ -70,6 +76,16 @@ def test_a_set_is_downloaded_once_and_then_cached(server, tmp_path):
     assert fetch(server.source(), cache_dir=tmp_path) == RECORDS
     assert server.requests == ["/data/Set.jsonl.gz"]
     assert [path.name for path in (tmp_path / "set").iterdir()] == ["Set.jsonl.gz"]
+
+
+@pytest.mark.parametrize("packs", ["if accepted", "always"])
+def test_a_text_that_the_server_packs_for_the_way_is_kept_as_it_is(server, tmp_path, packs):
+    server.packs, server.body = packs, JSONL
+    url = server.url.removesuffix(".gz")
+    assert fetch(server.source(url=url), cache_dir=tmp_path) == RECORDS
+    assert (tmp_path / "set" / "Set.jsonl").read_bytes() == JSONL
+    kept = download.download_file("set", url, tmp_path / "other", "Set.jsonl")
+    assert kept.read_bytes() == JSONL
 
 
 def test_a_damaged_cache_is_fetched_again(server, tmp_path, caplog):
