@@ -203,9 +203,8 @@ def _streamed(name: str, url: str, wanted: str, progress: Progress | None, most:
 
     received = 0
     try:
-        as_it_is = {
-            "Accept-Encoding": "identity"
-        }  # else a server may pack a text for the way, and that is kept
+        # A server may pack a text for the way, and it would be kept packed.
+        as_it_is = {"Accept-Encoding": "identity"}
         with httpx.stream("GET", url, headers=as_it_is, follow_redirects=True, timeout=TIMEOUT_S) as response:
             response.raise_for_status()
             packed = "content-encoding" in response.headers and not url.endswith(".gz")
