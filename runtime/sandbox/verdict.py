@@ -21,7 +21,7 @@ def verdict(raw: RawRun, limits: Limits, *, tier: str, mode: str) -> Execution:
         TaskError: If a test is no Python.
     """
     death: tuple[Outcome, str] | None = _death(raw, limits)
-    report = raw.report
+    report = _without_surrogates(raw.report)
     if report is None:
         if raw.judge_late:
             report = dict[str, Any]()
@@ -54,6 +54,18 @@ def verdict(raw: RawRun, limits: Limits, *, tier: str, mode: str) -> Execution:
         mode=mode,
         trace=tuple(events) if events else None,
     )
+
+
+def _without_surrogates(value: Any) -> Any:
+    """What a judge reported, its lone surrogates written out: such text can be neither shown nor sent to a model."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        pairs = cast("dict[str, Any]", value).items()
+        return {_without_surrogates(name): _without_surrogates(one) for name, one in pairs}
+    if isinstance(value, list):
+        return [_without_surrogates(one) for one in cast("list[Any]", value)]
+    return value
 
 
 _Found = tuple[Outcome, "str | None", "str | None", "int | None", "str | None"]

@@ -114,8 +114,9 @@ def run_identity(row: dict[str, Any]) -> str:
 
 
 def dump(data: Any) -> str:
-    """JSON in its shortest form, keys in order."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """JSON in its shortest form, keys in order; a lone surrogate, which no database takes, as its escape."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def migrate(connection: Connection, found: int) -> None:

@@ -57,6 +57,15 @@ def test_the_same_run_is_made_once_and_another_is_not_taken_for_it(
     assert counted.runs == 5
 
 
+def test_a_lone_surrogate_in_what_a_candidate_raises_is_stored_and_written_out(
+    session: Session, counted: Counted
+) -> None:
+    raising = Candidate("def f(x):\n    raise ValueError('\\ud800 é')\n", "f")
+    first = run_candidate(session, raising, ["assert f(1) == 1"], LIMITS)
+    assert run_candidate(session, raising, ["assert f(1) == 1"], LIMITS) == first
+    assert (first.message, counted.runs) == ("\\ud800 é", 1)
+
+
 def test_a_sandbox_error_is_raised_and_never_kept(session: Session, counted: Counted) -> None:
     counted.outcome = "sandbox_error"
     with pytest.raises(SandboxError, match="nothing was judged"):

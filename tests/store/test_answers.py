@@ -55,7 +55,7 @@ def test_a_failed_computation_stores_nothing_and_the_next_asks_anew(store: Store
 
 
 def test_text_of_every_kind_survives(store: Store) -> None:
-    text = "tabs\t\nnull-free \u0001 emoji 🟢 \u2028 quotes \"' backslash \\ ￿"
+    text = "tabs\t\nnull-free \u0001 emoji 🟢 \u2028 quotes \"' backslash \\ ￿ lone \ud800"
     store.first_answer("k", lambda: {"text": text})
     found = store.answer("k")
     assert found is not None
