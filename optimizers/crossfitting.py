@@ -10,6 +10,7 @@ import dspy
 
 from ..errors import BudgetExhausted
 from ..evals.search_record import Estimate
+from ..evals.split import by_problem
 from ..runtime.task import Task
 from .choosing import choose
 from .confirming import Confirmation, Measured, judge, measure
@@ -22,16 +23,19 @@ Open = Callable[[Sequence[Task], str], TuningJob]
 
 
 def folds_of(tasks: Sequence[Task], folds: int, seed: int) -> list[list[Task]]:
-    """The tasks dealt into folds of equal size, by a seeded shuffle.
+    """The tasks dealt into folds of equal size, by a seeded shuffle; tasks of one problem come into the same fold.
 
     Example:
         >>> from greenloop import load_tasks
         >>> [len(fold) for fold in folds_of(load_tasks("starter")[:12], 5, seed=0)]
         [3, 3, 2, 2, 2]
     """
-    shuffled = sorted(tasks, key=lambda t: t.digest)
-    random.Random(seed).shuffle(shuffled)
-    return [shuffled[i::folds] for i in range(folds)]
+    groups = by_problem(sorted(tasks, key=lambda t: t.digest))
+    random.Random(seed).shuffle(groups)
+    dealt: list[list[Task]] = [[] for _ in range(folds)]
+    for group in groups:
+        min(dealt, key=len).extend(group)
+    return dealt
 
 
 def for_each_search(options: TunerOptions, estimate: Estimate) -> TunerOptions:

@@ -13,6 +13,7 @@ from ..errors import ProgramError, UsageError
 from ..evals.check import solved
 from ..evals.scoring import Metric
 from ..evals.search_record import Estimate, Front
+from ..evals.split import check_apart
 from ..runtime.budget import Budget
 from ..runtime.run import Session, use_session
 from ..runtime.store import Store, open_store
@@ -189,13 +190,13 @@ class OptunaTuner:
             A new program with the chosen values and `.evidence`.
 
         Raises:
-            UsageError: The program has no knobs, or a task is in both sets.
+            UsageError: The program has no knobs, there are no tasks, or a problem is in both sets.
             InfrastructureError: A model or the store is away; the same call goes on later.
             BudgetExhausted: The budget cannot reach for one configuration and its confirmation.
         """
         found = space(program)
         tuned, locked = list(trainset), list(valset or ())
-        _apart(tuned, locked)
+        check_apart(tuned, locked)
         store = open_store(self.store) if isinstance(self.store, str) else self.store
         name = self.study_name or content_of(self.options, program, found, [*tuned, *locked])
         crew = Crew(store, name)
@@ -234,11 +235,3 @@ def _check_kinds(budget: Any, sampler: Any, pruner: Any) -> None:
     ):
         if not isinstance(given, kind | None):
             raise UsageError(f"{name} is one of optuna.{name}s, such as {_SUCH_AS[name]}, got {given!r}")
-
-
-def _apart(trainset: Sequence[Task], valset: Sequence[Task]) -> None:
-    if not trainset:
-        raise UsageError("trainset is empty: there is nothing to tune on")
-    both = {t.digest for t in trainset} & {t.digest for t in valset}
-    if both:
-        raise UsageError(f"{len(both)} task(s) stand in trainset and valset: split them with gl.split")

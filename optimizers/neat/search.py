@@ -14,6 +14,7 @@ import dspy
 from ...errors import ProgramError, UsageError
 from ...evals.check import solved
 from ...evals.scoring import Metric
+from ...evals.split import check_apart
 from ...modules.generate import Generate
 from ...modules.paper import paper_refine
 from ...modules.programs import GenerateExecuteRefine
@@ -240,11 +241,11 @@ class NeatSearch:
             `evidence.search_rate` is then that of the best graph.
 
         Raises:
-            UsageError: There are no tasks, or a task is in both sets.
+            UsageError: There are no tasks, or a problem is in both sets.
             InfrastructureError: A model or the store is away; the same call goes on later.
             BudgetExhausted: The budget did not reach for a single genome.
         """
-        _apart(trainset, valset or ())
+        check_apart(trainset, valset or ())
         pool = self._pool(program)
         store = open_store(self.store) if isinstance(self.store, str) else self.store
         meter = ReplayMeter(self.budget.part(_SEARCH_SHARE))
@@ -309,11 +310,3 @@ def _check_guidable(pool: Pool) -> None:
                 f"kinds names guided nodes, and {name or 'the model of dspy.configure'} offers whole answers only:"
                 " leave one of the two out"
             )
-
-
-def _apart(trainset: Sequence[Task], valset: Sequence[Task]) -> None:
-    if not trainset:
-        raise UsageError("trainset is empty: there is nothing to search on")
-    both = {t.digest for t in trainset} & {t.digest for t in valset}
-    if both:
-        raise UsageError(f"{len(both)} task(s) stand in trainset and valset: split them with gl.split")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 from greenloop.errors import UsageError
-from greenloop.evals.split import split
+from greenloop.evals.split import check_apart, split
+from greenloop.optimizers.crossfitting import folds_of
 from greenloop.runtime.task import Task
 from hypothesis import given
 from hypothesis import strategies as st
 
 
 def make(count: int) -> list[Task]:
-    return [Task(task_id=f"t{number}", prompt="p") for number in range(count)]
+    return [Task(task_id=f"t{number}", prompt=f"p{number}") for number in range(count)]
 
 
 def ids(tasks: list[Task]) -> list[str]:
@@ -53,3 +54,23 @@ def test_an_empty_part_is_refused(count, fraction):
 def test_repeated_ids_are_refused():
     with pytest.raises(UsageError, match="two tasks are called 't0'"):
         split([*make(3), *make(2)], 0.5)
+
+
+def test_tasks_of_one_problem_stay_on_one_side():
+    """Seeds and stored answers go by the problem: a twin on the other side would be judged by its own draws."""
+    twins = [
+        Task(task_id=f"{name}{n}", prompt=f"p{n}", hidden_tests=[f"assert {name}({n})"])
+        for n in range(10)
+        for name in ("f", "g")
+    ]
+    for seed in range(5):
+        sides = split([*twins, *make(20)[10:]], 0.5, seed)
+        assert abs(len(sides[0]) - 15) <= 1
+        assert len(sides[0]) + len(sides[1]) == 30
+        assert not {t.problem.digest for t in sides[0]} & {t.problem.digest for t in sides[1]}
+        check_apart(*sides)
+        folds = folds_of(twins, 5, seed)
+        assert [len(fold) for fold in folds] == [4] * 5
+        assert all(len({t.problem.digest for t in fold}) == 2 for fold in folds)
+    with pytest.raises(UsageError, match="such as 'g0', the same problem as 'f0'"):
+        check_apart(twins[::2], twins[1::2])
