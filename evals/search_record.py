@@ -140,7 +140,7 @@ class Estimate(BaseModel):
     Attributes:
         pilot_tasks: Tasks of the pilot.
         cost: Mean as-if cost of a run of the untuned program.
-        wall_s: Wall seconds of a run as the pilot took them; None where the store answered.
+        wall_s: Wall seconds of a run as the first pilot took them; None where the store answered that one.
         folds: Folds of a cross-fitting; 0 where locked tasks confirm.
         runs_each: Runs of one configuration in every search.
         finalist_runs: Runs of the finalists.

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import BudgetExhausted, UsageError
 from ..evals.search_record import Cost, Estimate
+from ..evals.split import by_problem
 from ..runtime.budget import Budget
+from ..runtime.store.accounts import accounts, put_account
+from ..runtime.task import Task
 from .baselines import models_of
 from .confirming import detectable_points
 from .job import TuningJob
@@ -19,7 +23,7 @@ FOLDS = 5
 FEW_TASKS = 60
 
 Folds = int | Literal["few"] | None
-"""How many folds are wished for; see `plan`."""
+"""How many folds are wished for; see `wished_folds`."""
 
 _LEAST_CONFIGURATIONS = 10
 _PILOT_TASKS = 4
@@ -35,7 +39,7 @@ class PilotRun:
     Attributes:
         tasks: How many tasks it ran.
         cost: Mean as-if cost of a run.
-        wall_s: Wall seconds of a run; None where the store answered.
+        wall_s: Wall seconds of a run in the tuning's first pilot; None where the store answered that one.
     """
 
     tasks: int
@@ -54,27 +58,71 @@ def check_folds(folds: Any) -> None:
         raise UsageError(f'folds is 0 (never cross-fit), at least 2, or "few", got {folds!r}')
 
 
+def wished_folds(
+    job: TuningJob, folds: Folds, tuned: Sequence[Task], locked: Sequence[Task]
+) -> int | Literal["few"]:
+    """What the user's wish means for these tasks; asked before anything is paid.
+
+    Args:
+        job: The tuning.
+        folds: The wish: 0 never cross-fits, a number always does. "few" does it with fewer than 60 tasks in all where
+            the budget reaches, see `plan`. None is "few" where no task is locked, else 0.
+        tuned: Tasks to tune on.
+        locked: Tasks kept for the confirmation.
+
+    Returns:
+        How many folds; "few" where the budget is to say.
+
+    Raises:
+        UsageError: There are too few tasks for so many folds (those of one problem count once), or fewer trials than
+            searches.
+    """
+    if folds is None:
+        folds = 0 if locked else "few"
+    tasks = [*tuned, *locked]
+    problems, limit = len(by_problem(tasks)), trial_limit(job)
+    if folds == "few":
+        return "few" if problems >= 2 * FOLDS and len(tasks) < FEW_TASKS else 0
+    if problems < 2 * folds:
+        counted = f"{len(tasks)} tasks" + (f" of {problems} problems" if problems < len(tasks) else "")
+        raise UsageError(
+            f"{counted} cannot be cross-fitted over {folds} folds: at least 2 folds of 2 problems"
+        )
+    if folds and limit < min(folds + 1, job.size):
+        raise UsageError(
+            f"{limit} trials are too few to cross-fit over {folds} folds: its {folds + 1} searches share them, so"
+            f" n_trials is at least {folds + 1}"
+        )
+    return folds
+
+
 def pilot(job: TuningJob) -> PilotRun:
     """Run the defaults on the first tuned tasks.
 
-    The calls are those with which the search begins, and stored: nothing is spent twice.
+    The calls are those with which the search begins, and stored: nothing is spent twice. What a run took on the clock
+    is noted by the first pilot of a tuning: a rerun, or a worker that joins, is answered by the store and plans with
+    that.
 
     Raises:
         BudgetExhausted: The budget does not even reach for this.
     """
-    tasks = job.tasks[:_PILOT_TASKS]
-    started, before = time.monotonic(), job.meter.paid.calls
-    try:
-        scores = job.score_values(job.defaults, "pilot", 0, 0, first_replicate=0, tasks=tasks)
-    except BudgetExhausted as spent:
-        raise BudgetExhausted(
-            f"the budget does not reach for a pilot of {len(tasks)} tasks, far less for a search: {spent}"
-        ) from spent
-    wall_s = (time.monotonic() - started) / len(tasks) if job.meter.paid.calls > before else None
-    return PilotRun(len(tasks), job.costing.mean(scores.items), wall_s)
+    tasks, name = job.tasks[:_PILOT_TASKS], f"{job.crew.study}|pilot"
+    with job.crew.alone(name):
+        started, before = time.monotonic(), job.meter.own.calls
+        try:
+            scores = job.score_values(job.defaults, "pilot", 0, 0, first_replicate=0, tasks=tasks)
+        except BudgetExhausted as spent:
+            raise BudgetExhausted(
+                f"the budget does not reach for a pilot of {len(tasks)} tasks, far less for a search: {spent}"
+            ) from spent
+        wall_s = (time.monotonic() - started) / len(tasks) if job.meter.own.calls > before else None
+        noted = accounts(job.crew.store, name).get("first")
+        if noted is None:
+            put_account(job.crew.store, name, "first", {"wall_s": wall_s})
+    return PilotRun(len(tasks), job.costing.mean(scores.items), noted["wall_s"] if noted else wall_s)
 
 
-def plan(job: TuningJob, run: PilotRun, *, tuned: int, locked: int, folds: Folds) -> Estimate:
+def plan(job: TuningJob, run: PilotRun, *, tuned: int, locked: int, folds: int | Literal["few"]) -> Estimate:
     """Say what the budget buys, and whether to confirm on the locked tasks or to cross-fit.
 
     Args:
@@ -82,29 +130,15 @@ def plan(job: TuningJob, run: PilotRun, *, tuned: int, locked: int, folds: Folds
         run: What the pilot measured.
         tuned: Tasks to tune on.
         locked: Tasks kept for the confirmation.
-        folds: The user's wish: 0 never cross-fits, a number always does. "few" cross-fits fewer than 60 tasks in all
-            over 5 folds if each search (one for each fold, one for the program that is returned) can try ten
-            configurations, or the whole space. None is "few" where no task is locked, else 0.
+        folds: What `wished_folds` says. "few" cross-fits over 5 folds if each search (one for each fold, one for the
+            program that is returned) can try ten configurations, or the whole space.
 
     Raises:
         BudgetExhausted: The budget cannot reach for one configuration and its confirmation.
     """
-    split = estimated(job, run, tuned, locked, 0)
-    if folds is None:
-        folds = 0 if locked else "few"
-    if folds == "few":
-        few = 2 * FOLDS <= tuned + locked < FEW_TASKS
-        crossed = estimated(job, run, tuned, locked, FOLDS) if few else None
-        reached = crossed is not None and crossed.configurations >= min(_LEAST_CONFIGURATIONS, job.size)
-        chosen = crossed if crossed is not None and reached else split
-    elif folds == 0:
-        chosen = split
-    else:
-        if folds < 2 or tuned + locked < 2 * folds:
-            raise UsageError(
-                f"{tuned + locked} tasks cannot be cross-fitted over {folds} folds: at least 2 folds of 2 tasks"
-            )
-        chosen = estimated(job, run, tuned, locked, folds)
+    chosen = estimated(job, run, tuned, locked, FOLDS if folds == "few" else folds)
+    if folds == "few" and chosen.configurations < min(_LEAST_CONFIGURATIONS, job.size):
+        chosen = estimated(job, run, tuned, locked, 0)
     _refuse_hopeless(job, chosen)
     return chosen
 

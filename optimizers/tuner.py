@@ -23,7 +23,7 @@ from .front import CheapestWithin
 from .importances import importances
 from .job import TunerOptions, TunerProgress, TuningJob
 from .objectives import QUALITY, check_objectives, directions
-from .pilot import Folds, check_folds, pilot, plan
+from .pilot import Folds, check_folds, pilot, plan, wished_folds
 from .proving import front
 from .space import space
 from .study import quiet_optuna
@@ -190,7 +190,8 @@ class OptunaTuner:
             A new program with the chosen values and `.evidence`.
 
         Raises:
-            UsageError: The program has no knobs, there are no tasks, or a problem is in both sets.
+            UsageError: The program has no knobs, there are no tasks, a problem is in both sets, or tasks or trials are
+                too few for the folds that are wished for.
             InfrastructureError: A model or the store is away; the same call goes on later.
             BudgetExhausted: The budget cannot reach for one configuration and its confirmation.
         """
@@ -205,8 +206,9 @@ class OptunaTuner:
             with quiet_optuna():
                 scratch = optuna.create_study(directions=directions(self.options.objectives))
             trial_job = TuningJob(self.options, program, found, tuned, meter, scratch, crew=crew)
+            folds = wished_folds(trial_job, self.folds, tuned, locked)
             measured = pilot(trial_job)
-            estimate = plan(trial_job, measured, tuned=len(tuned), locked=len(locked), folds=self.folds)
+            estimate = plan(trial_job, measured, tuned=len(tuned), locked=len(locked), folds=folds)
             trial_job.told(estimate)
             self.estimate = estimate
             self._tuning = Tuning(

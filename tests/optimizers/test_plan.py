@@ -59,6 +59,20 @@ def test_a_rerun_of_a_cross_fitted_tuning_pays_nothing(tmp_path) -> None:
     assert again.evidence.verdict == first.evidence.verdict
 
 
+def test_a_rerun_under_a_budget_of_wall_seconds_plans_as_the_first_run_did(tmp_path) -> None:
+    model = ScriptedModel(three_is_right)
+
+    def estimate() -> object:
+        budget = gl.Budget(timeout_s=3600, n_trials=2)
+        made = gl.OptunaTuner(budget=budget, store=f"sqlite:///{tmp_path}/t.db", replicates=1, folds=0)
+        made.compile(small_space(model), trainset=TASKS[:4], valset=TASKS[4:8])
+        return made.estimate
+
+    first, again = estimate(), estimate()
+    assert first.affordable_runs > 1
+    assert again == first  # answered by the store in no time, and yet no budget without an end
+
+
 def test_folds_can_be_refused_or_asked_for() -> None:
     def tune(folds: int, valset) -> gl.Evidence:
         made = gl.OptunaTuner(budget=gl.Budget(n_trials=4), store="sqlite://", replicates=1, folds=folds)
@@ -70,6 +84,12 @@ def test_folds_can_be_refused_or_asked_for() -> None:
     assert tune(2, None).how == "cross-fitted over 2 folds"
     with pytest.raises(UsageError, match="10 tasks cannot be cross-fitted over 6 folds"):
         tune(6, None)
+    model = ScriptedModel(three_is_right)
+    made = gl.OptunaTuner(budget=gl.Budget(n_trials=5), store="sqlite://", folds=5)
+    drafts = gl.Generate(model=model, temperature=gl.Float(0, 1))
+    with pytest.raises(UsageError, match="n_trials is at least 6"):
+        made.compile(gl.Resample(generate=drafts, samples=1), trainset=TASKS)
+    assert not model.calls
     for wrong in (1, -2, "many"):
         with pytest.raises(UsageError, match="folds is 0"):
             gl.OptunaTuner(folds=wrong)
