@@ -11,7 +11,6 @@ import asyncio
 import contextvars
 import hashlib
 import json
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
@@ -22,6 +21,7 @@ from ..errors import GreenloopError
 from .backends.base import Answer, Backend, Call
 from .budget import Settle
 from .endpoint_queue import EndpointQueue, queue_of
+from .forking import Threads
 from .model_spec import ModelSpec
 from .request_form import messages_of, most_tokens, response_format, response_of, think
 from .run import CallRecord, Run, Session, check_not_stopped, current_run, current_session, current_stage
@@ -29,7 +29,7 @@ from .run import CallRecord, Run, Session, check_not_stopped, current_run, curre
 rollout: ContextVar[int | None] = ContextVar("greenloop_rollout", default=None)
 """DSPy's `rollout_id` of the call under way: DSPy strips it before an engine sees the request."""
 
-_threads = ThreadPoolExecutor(max_workers=64, thread_name_prefix="greenloop-async")
+_threads = Threads(64, "greenloop-async")
 
 
 class Engine:

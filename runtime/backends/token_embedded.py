@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 from ...errors import ModelUnavailable
+from ..forking import Threads
 from ..token_source import END, Drawn, Mode, Piece, Prompt, Step, Which
 from . import direct
 from .embedded import EmbeddedBackend, EmbeddedServer
@@ -24,7 +25,7 @@ _DRAWING = (0, 2, 3)
 
 _lock = threading.Lock()
 _sources: dict[tuple[object, int], EmbeddedTokens] = {}
-_threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="greenloop-tokens")
+_threads = Threads(32, "greenloop-tokens")
 
 
 def embedded_tokens(backend: EmbeddedBackend) -> EmbeddedTokens:

@@ -6,12 +6,12 @@ import contextvars
 import json
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from ...errors import ProgramError
 from ..endpoint_queue import queue_of
+from ..forking import Threads
 from ..token_source import Drawn, Mode, Piece, Prompt, Step, Which, text_of
 from . import direct
 from .failures import translate
@@ -22,7 +22,7 @@ DEFAULT_CONTEXT = 4096
 Chunks = Iterator[tuple[str, str | None]]
 """Pieces of a streamed completion with the reason why it ended, None until it did."""
 
-_threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="greenloop-lines")
+_threads = Threads(32, "greenloop-lines")
 _lock = threading.Lock()
 _offers: dict[str, bool] = {}
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 from ..endpoint_queue import queue_of
+from ..forking import Threads
 from ..token_source import END, Mode, Piece, Prompt, Step, Which, text_of
 from . import direct, ollama_api
 from .failures import translate
@@ -31,7 +32,7 @@ _OTHER_DRAWS = 3
 
 _lock = threading.Lock()
 _known: dict[tuple[str, str], OllamaTokens] = {}
-_threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="greenloop-ollama")
+_threads = Threads(32, "greenloop-ollama")
 
 
 def ollama_tokens(backend: OllamaBackend) -> OllamaTokens:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 from typing import Any
 
 from ...errors import SandboxError
 from ..execution import Limits
+from ..forking import start_afresh_when_forked
 from .environment import Environment
 from .worker import RawRun, Worker
 
@@ -30,7 +30,7 @@ class Pool:
         self._environment = environment
         self._size = size
         self._reset()
-        _pools.add(self)
+        start_afresh_when_forked(self)
 
     def _reset(self) -> None:
         self._pid = os.getpid()
@@ -111,15 +111,3 @@ class Pool:
         for worker in [*self._idle, *self._busy]:
             worker.forget()
         self._reset()
-
-
-_pools: weakref.WeakSet[Pool] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for pool in list(_pools):
-        pool.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -7,11 +7,11 @@ import atexit
 import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 from ...errors import SandboxError
 from ..execution import Candidate, Execution, Limits
+from ..forking import Threads
 from .environment import Environment
 from .pool import Pool
 from .tiers import resolve_tier
@@ -59,7 +59,7 @@ class Sandbox:
         )
         self._pool = Pool(self._environment, self._workers)
         self._lock = threading.Lock()
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: Threads | None = None
 
     @property
     def tier(self) -> str:
@@ -174,7 +174,7 @@ class Sandbox:
         """As `run`, for asyncio: the loop goes on meanwhile."""
         with self._lock:
             if self._threads is None:
-                self._threads = ThreadPoolExecutor(self._workers, "greenloop-sandbox")
+                self._threads = Threads(self._workers, "greenloop-sandbox")
             threads = self._threads
 
         def call() -> Execution:

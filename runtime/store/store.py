@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL
 
 from ...errors import StoreError
+from ..forking import start_afresh_when_forked
 from . import schema
 from .claims import Claims
 from .connection import Reading, connect, guarded, in_memory, parse_url, prepare, shown, store_errors, writing
@@ -233,18 +232,5 @@ def open_store(url: str | Store = "sqlite://") -> Store:
         engine = connect(parsed)
         prepare(engine, parsed)
     store = Store(parsed, engine)
-    _forget_after_fork(store)
+    start_afresh_when_forked(store)
     return store
-
-
-def _forget_after_fork(store: Store) -> None:
-    """Connections must not be shared with a forked child: there the pool starts empty."""
-    known = weakref.ref(store)
-
-    def forget() -> None:
-        alive = known()
-        if alive is not None:
-            alive.after_fork()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=forget)
