@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import ExportError
+from .artifact_schema import KIND
 
 PROGRAM, MANIFEST, CARD, SUMS = "program.json", "manifest.json", "README.md", "SHA256SUMS"
 _FILES = (PROGRAM, MANIFEST, CARD)
@@ -70,11 +71,19 @@ def parse(text: str, where: Path) -> dict[str, Any]:
 
 
 def is_replaceable(target: Path) -> bool:
-    """Whether an export may be written there: an empty folder, or an earlier export."""
+    """Whether an export may be written there: an empty folder, or an earlier export that says so itself."""
     if not target.is_dir() or target.is_symlink():
         return False
     names = {p.name for p in target.iterdir()}
-    return not names or (names <= {*_FILES, SUMS} and MANIFEST in names)
+    if not names:
+        return True
+    if not {MANIFEST, SUMS} <= names <= {*_FILES, SUMS}:
+        return False
+    try:
+        manifest = parse(_read(target / MANIFEST).decode("utf-8"), target / MANIFEST)
+    except (ExportError, OSError, UnicodeDecodeError):
+        return False
+    return manifest.get("kind") == KIND
 
 
 def write_folder(target: Path, texts: dict[str, str]) -> None:

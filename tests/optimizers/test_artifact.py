@@ -89,6 +89,15 @@ def test_an_export_replaces_an_export_and_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="no Greenloop export"):
         gl.export(sample(), tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+    extension = {"manifest.json": '{"manifest_version": 3, "name": "mine"}', "README.md": "# Mine"}
+    for more in ({}, {"SHA256SUMS": "0  manifest.json\n"}, {"SHA256SUMS": "", "manifest.json": "no JSON"}):
+        files = {**extension, **more}
+        for name, text in files.items():
+            (tmp_path / "mine" / name).write_text(text)
+        (tmp_path / "mine" / "thesis.txt").unlink(missing_ok=True)
+        with pytest.raises(ExportError, match="no Greenloop export"):
+            gl.export(sample(), tmp_path / "mine")
+        assert {p.name: p.read_text() for p in (tmp_path / "mine").iterdir()} == files
 
 
 def test_an_export_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
