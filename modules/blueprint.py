@@ -24,6 +24,7 @@ from .guided import GuidedGenerate
 from .guided_attempts import GuidedAttempts
 from .knobs import from_state
 from .paper import PaperCritique, PaperExecute, PaperGenerate, PaperRefine
+from .plain_state import plain_state
 from .plan import GenerateByPlan, Plan
 from .programs import GenerateExecuteRefine, Resample
 from .refine import Refine
@@ -208,7 +209,8 @@ def class_name(program: dspy.Module) -> str:
 def describe(program: dspy.Module) -> dict[str, Any]:
     """What tells one program from another: its class, its settings' values and its prompts.
 
-    A model given as an object is more than its name: its server and the options that shape its answers count too.
+    A model given as an object is more than its name: its server and the options that shape its answers count too. So do
+    the plain attributes of classes that are not ready-made, see `plain_state`.
     """
     told = {
         "class": class_name(program),
@@ -217,7 +219,15 @@ def describe(program: dspy.Module) -> dict[str, Any]:
         "prompts": predictor_state(program),
     }
     models = {path: said for path, s in settings(program).items() if (said := _unsaid(s.value))}
-    return {**told, "models": models} if models else told
+    plain = {
+        path: held
+        for path, part in program.named_sub_modules()
+        if isinstance(part, dspy.Module)
+        and not isinstance(part, Parameter)
+        and READY_MADE.get(type(part).__name__) is not type(part)
+        and (held := plain_state(part))
+    }
+    return {**told, **({"models": models} if models else {}), **({"attributes": plain} if plain else {})}
 
 
 def _unsaid(value: Any) -> dict[str, Any]:
