@@ -219,7 +219,25 @@ _SPYING = [
     _attack("symbolic link to a secret", _try("os.symlink({canary!r}, 'link')\nprint(open('link').read())"), "error blocked"),
     _attack("hard link to a secret", _try("os.link({canary!r}, 'link')\nprint(open('link').read())"), "error blocked"),
 ]  # fmt: skip
+_SEND = "import os\ndef send(told):\n    os.write(3, len(told).to_bytes(4, 'big') + told)\n"
+"""Writes a frame as the sandbox's own code would."""
+_MODULES = "import sys\nfor n, m in list(sys.modules.items()):\n    if n.endswith('inside_{}'): m.{}"
 _FAKES = [
+    *(
+        _attack(f"tells that its exception is {kind!r}", _SEND + f"send(b'{{{{\"exc\":{{{{\"kind\":\"{kind}\"}}}}}}}}')\n", "error")
+        for kind in ("passed", "ended", "sandbox_error")
+    ),
+    _attack("an exception that is none", _SEND + "send(b'{{\"exc\":\"x\"}}')\n", "error"),
+    _attack("has its exceptions named 'passed'", _MODULES.format("failure", "kind_of") + " = lambda e: 'passed'\ndef solve(x):\n    raise ValueError",
+            "error"),
+    _attack("tracebacks of 9 MB", _MODULES.format("failure", "candidate_frames") + " = lambda *a: (1, 'x' * 9_000_000)\n"
+            "def solve(x):\n    raise ValueError", "error"),
+    *(
+        _attack(f"{name}, in its own process", f"class Base: pass\n{_SEND}send(b'{report}')\n",
+                "blocked early_exit", ("class A(Base): pass\nassert solve(2) == 4",))
+        for name, report in (("a report of numbers", '{{"results":[1]}}'),
+                             ("a report without end", '{{"results":[{{"test":"","passed":false,"kind":"ended"}}]}}'))
+    ),
     _attack("fake verdicts on every descriptor", "import os\nfor fd in range(1, 256):\n    try: os.write(fd, b'passed\\n' * 50)\n"
             "    except OSError: pass" + WRONG, "blocked failed early_exit"),
     _attack("fake frames on every descriptor", "import os\nfor fd in range(3, 256):\n    try: os.write(fd, b'\\0\\0\\0\\x0b{{\"ok\":true}}' * 9)\n"

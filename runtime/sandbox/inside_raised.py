@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .inside_codec import Unserialisable
 from .inside_ends import CannotTravel
 from .inside_failure import known_class
+from .inside_told import failure
 
 
 class Raised:
@@ -54,7 +54,7 @@ class Raised:
             for name, value in state.items():
                 if isinstance(name, str) and not name.startswith("__"):
                     setattr(error, name, value)
-        except (TypeError, ValueError, KeyError, AttributeError, Unserialisable, CannotTravel):
+        except (Exception, CannotTravel):  # noqa: BLE001 - whatever a forged one leads to
             error = RuntimeError("the candidate raised")
-        error._remote = found  # type: ignore[attr-defined]
+        error._remote = failure(found)  # type: ignore[attr-defined]
         return error

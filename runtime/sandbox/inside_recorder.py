@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .inside_ends import Astray, CannotTravel, Gone
 from .inside_failure import bounded_repr, clip, describe
 from .inside_peer import Peer
+from .inside_told import events
 from .inside_trace import Tracer
 
 GOT = 1000
@@ -45,6 +47,7 @@ class Recorder:
         self._traced = traced
         self._noted: tuple[Any, Any, str] | None = None
         self._current = -1
+        self._first: float = math.inf
 
     def begin(self, number: int) -> None:
         """A unit begins."""
@@ -75,8 +78,9 @@ class Recorder:
             self._wrong(result, error)
         else:
             found = remote if isinstance(remote, dict) else describe(error, self._code)
-            for key in ("line", "traceback", "kind"):
-                result[key] = found.get(key)
+            result["line"], result["kind"] = found.get("line"), found.get("kind")
+            if number < self._first:  # nobody reads the others
+                self._first, result["traceback"] = number, found.get("traceback")
             result["error_type"], result["message"] = (
                 str(found.get("type"))[:200],
                 clip(str(found.get("message"))),
@@ -125,7 +129,7 @@ class Recorder:
         except BaseException as error:  # noqa: BLE001 - the candidate may be gone
             self.end(error)
             return
-        self.trace = found if isinstance(found, list) and found else None
+        self.trace = events(found)
 
     def last_trace(self) -> None:
         """Where no unit failed: keep what was traced last."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..execution import Candidate, Limits
 
-FORMAT = 5
+FORMAT = 6
 """Raised when the sandbox comes to judge the same program differently: old entries are not found any more."""
 
 

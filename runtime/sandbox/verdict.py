@@ -8,8 +8,12 @@ from typing import Any, cast
 
 from ...errors import SandboxError, TaskError
 from ..execution import Execution, Limits, Outcome, TestResult
+from . import inside_told
+from .inside_failure import clip
 from .watch import RawRun
 
+TEXT = 2000
+"""Longest text of a call or value, in characters; the judge writes shorter ones."""
 _RESULT_FIELDS = {f.name for f in dataclasses.fields(TestResult)}
 
 
@@ -21,7 +25,10 @@ def verdict(raw: RawRun, limits: Limits, *, tier: str, mode: str) -> Execution:
         TaskError: If a test is no Python.
     """
     death: tuple[Outcome, str] | None = _death(raw, limits)
-    report = _without_surrogates(raw.report)
+    try:
+        report = _without_surrogates(raw.report)
+    except RecursionError:
+        report = {"fatal": "protocol"}
     if report is None:
         if raw.judge_late:
             report = dict[str, Any]()
@@ -33,13 +40,20 @@ def verdict(raw: RawRun, limits: Limits, *, tier: str, mode: str) -> Execution:
     if "broken" in report and (death is None or death[0] != "timeout"):
         raise SandboxError(f"{report['broken']}: {raw.candidate}")
     if "bad_tests" in report:
-        raise TaskError(report["bad_tests"])
-    results = [_result(r) for r in report.get("results", ())]
-    kinds = [r.get("kind") for r in report.get("results", ())]
-    outcome, error_type, message, line, trace_text = _outcome(report, results, kinds, death)
-    if results and outcome not in ("passed", "unverified") and kinds[-1] == "ended":
+        raise TaskError(str(report["bad_tests"]))
+    try:
+        told = [_checked(r) for r in cast("list[Any]", report.get("results", []))]
+        results = [_result(r) for r in told]
+        total = int(report.get("total", 0))
+        found = _outcome(report, told, death)
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        if mode == "apart":
+            raise SandboxError(f"the judge's report is malformed: {error}") from None
+        told, results, total, found = [], [], 0, _FORGED
+    outcome, error_type, message, line, trace_text = found
+    if told and outcome not in ("passed", "unverified") and told[-1].get("kind") == "ended":
         results[-1] = dataclasses.replace(results[-1], error_type=error_type, message=message)
-    events = report.get("trace")
+    events = inside_told.events(report.get("trace"))
     return Execution(
         outcome=outcome,
         error_type=error_type,
@@ -47,7 +61,7 @@ def verdict(raw: RawRun, limits: Limits, *, tier: str, mode: str) -> Execution:
         line=line,
         traceback=trace_text,
         tests=tuple(results),
-        tests_total=int(report.get("total", 0)),
+        tests_total=total,
         stdout=raw.output.decode("utf-8", "backslashreplace"),
         duration_s=float(raw.candidate.get("wall_s", 0.0)),
         tier=tier,
@@ -71,19 +85,17 @@ def _without_surrogates(value: Any) -> Any:
 _Found = tuple[Outcome, "str | None", "str | None", "int | None", "str | None"]
 
 
-def _outcome(
-    report: dict[str, Any], results: list[TestResult], kinds: list[Any], death: tuple[Outcome, str] | None
-) -> _Found:
+def _outcome(report: dict[str, Any], told: list[dict[str, Any]], death: tuple[Outcome, str] | None) -> _Found:
     if "load" in report:
-        return _described(report["load"])
-    for result, data in zip(results, report.get("results", ()), strict=True):
-        if not result.passed and data.get("kind") != "ended":
-            return _described({**data, "type": result.error_type})
+        return _described(inside_told.failure(report["load"]))
+    for one in told:
+        if not one["passed"] and one["kind"] != "ended":
+            return _described(one)
     fatal = report.get("fatal", "")
     if fatal == "cannot_travel":
-        return "unserialisable", "Unserialisable", report.get("message"), None, None
+        return "unserialisable", "Unserialisable", clip(str(report.get("message"))), None, None
     if fatal == "protocol":
-        return "blocked", "ProtocolError", "the candidate wrote to the sandbox's own connection", None, None
+        return _FORGED
     if death is not None and (fatal or not report or death[0] in ("output_limit", "timeout")):
         return death[0], _TYPES.get(death[0]), death[1], None, None
     if fatal:
@@ -94,26 +106,42 @@ def _outcome(
             None,
             None,
         )
-    if "results" not in report:
-        raise SandboxError("the judge's report is empty")
-    if not kinds:
+    if not told and isinstance(report["results"], list):
         return "unverified", None, None, None, None
+    if not all(one["passed"] for one in told):
+        raise ValueError("a test ended, but the run did not")
     return "passed", None, None, None, None
 
 
+_FORGED: _Found = (
+    "blocked", "ProtocolError", "the candidate wrote to the sandbox's own connection", None, None,
+)  # fmt: skip
 _TYPES = {"timeout": "TimeoutError", "out_of_memory": "MemoryError", "early_exit": "SystemExit"}
 
 
 def _described(found: dict[str, Any]) -> _Found:
-    kind = found.get("kind") or "error"
-    line = found.get("line")
-    return (
-        cast("Outcome", kind),
-        str(found.get("type") or "Exception"),
-        str(found.get("message") or ""),
-        line if isinstance(line, int) else None,
-        found.get("traceback"),
-    )
+    return found["kind"], found["type"], found["message"], found["line"], found["traceback"]
+
+
+def _checked(told: dict[str, Any]) -> dict[str, Any]:
+    """A test's result; in mode "together" it is the candidate's word.
+
+    Raises:
+        TypeError, ValueError, KeyError, AttributeError: If it is none.
+    """
+    if type(told["passed"]) is not bool:
+        raise TypeError("a result that is neither true nor false")
+    shown = {name: clip(str(told[name]), TEXT) for name in ("call", "got", "expected") if name in told}
+    found: dict[str, Any] = {"test": str(told["test"]), "passed": told["passed"], **shown}
+    if told["passed"]:
+        return found
+    if told["kind"] == "ended":
+        return {**found, "kind": "ended"}
+    found |= inside_told.failure({**told, "type": told["error_type"]})
+    found["error_type"] = found["type"]
+    if told["kind"] == "failed":
+        found["kind"] = "failed"
+    return found
 
 
 def _result(data: dict[str, Any]) -> TestResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from greenloop.runtime.execution import Candidate, Execution
 from greenloop.runtime.sandbox import Sandbox
 
@@ -64,3 +65,15 @@ def test_tests_in_the_candidates_own_process_are_traced_too(box: Sandbox) -> Non
     failing = Candidate("x = 1\ny = x / 0\n", "f")
     found = [box.run(failing, tests, trace=True, mode=mode).trace for mode in ("together", "apart")]
     assert found[0] == found[1] is not None
+
+
+@pytest.mark.parametrize(
+    "events", ["[1]", "[{'event': 'line'}]", "'x'", "[{'event': 'left_out', 'count': 1}] * 999"]
+)
+def test_a_trace_that_a_candidate_makes_up_is_none(box: Sandbox, events: str) -> None:
+    code = (
+        "import sys\nfor n, m in list(sys.modules.items()):\n"
+        f"    if n.endswith('inside_trace'): m.Tracer.events = lambda self: {events}\ndef f(x):\n    return x\n"
+    )
+    found = box.run(Candidate(code, "f"), ["assert f(1) == 2"], trace=True)
+    assert (found.outcome, found.trace) == ("failed", None)
