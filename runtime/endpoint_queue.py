@@ -52,7 +52,8 @@ class EndpointQueue:
     Attributes:
         slots: Calls in flight at most.
         swaps: How often a call's model took the place of another one that does not fit beside it.
-        patience: The endpoint's outages.
+        patience: The outages of its models.
+        look_ups: The outages of all else that is asked of it, such as digests: it may answer those while calls fail.
         learner: Learns the number of slots from throughput; None where the endpoint publishes it.
 
     Args:
@@ -70,6 +71,7 @@ class EndpointQueue:
         self.slots = slots
         self.swaps = 0
         self.patience = Patience()
+        self.look_ups = Patience()
         self.learner: SlotLearner | None = None
         self._longest_wait_s = longest_wait_s
         self._clock = clock

@@ -101,7 +101,7 @@ class Engine:
         session, run = current_session(), current_run()
         call = self._call(request, session, run)
         spec = self.backend.spec
-        digest = self._queue.patience.call(self.backend.digest, spec.options.retry_s)
+        digest = self._queue.look_ups.call(self.backend.digest, spec.options.retry_s)
         key = call.key(digest)
         turns: list[bool] = []
         stored, cached = session.store.first_answer(

@@ -22,7 +22,8 @@ class Patience:
     The time budget belongs to the outage, not to each call: calls that queue behind a dead server do not wait
     `retry_s` each, one after another. An outage ends with the first call that succeeds, or when nobody tried
     for as long as `retry_s`. A call that fails on its own while others succeed has the same time from its first
-    failure on, so that none is tried for ever.
+    failure on, so that none is tried for ever. One that was begun before the outage was `retry_s` old is tried at
+    least twice: its failure may be the same hiccup as the others', noticed later.
 
     Args:
         sleep: Waits; injected by tests.
@@ -58,8 +59,13 @@ class Patience:
                 raise
             except (ModelUnavailable, ModelTimeout):
                 failed = self._clock()
-                failing_since = failed if failing_since is None else failing_since
-                if max(self._outage_s(began, failed, retry_s), failed - failing_since) >= retry_s:
+                outage_s = self._outage_s(began, failed, retry_s)
+                if failing_since is None:
+                    failing_since = failed
+                    lasted_s = max(0.0, outage_s - (failed - began))  # when this call was begun
+                else:
+                    lasted_s = max(outage_s, failed - failing_since)
+                if lasted_s >= retry_s:
                     raise
                 self._sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, _PAUSE_S[1])

@@ -18,9 +18,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .budget import Settle, Usage
-from .endpoint_queue import queue_for
+from .endpoint_queue import EndpointQueue, queue_for
 from .engine import Engine
-from .patience import Patience
 from .run import CallRecord, check_not_stopped, current_run, current_session, current_stage
 from .token_source import Prompt, TokenSource, token_source_for
 
@@ -60,7 +59,7 @@ def calls_to(engine: Engine) -> TokenCalls | None:
         InfrastructureError: Its server is away for longer than `retry_s`.
     """
     backend = engine.backend
-    source = _patience(engine).call(lambda: token_source_for(backend), backend.spec.options.retry_s)
+    source = _queue(engine).look_ups.call(lambda: token_source_for(backend), backend.spec.options.retry_s)
     return None if source is None else TokenCalls(engine, source)
 
 
@@ -79,7 +78,7 @@ class TokenCalls:
     def render(self, messages: Sequence[Mapping[str, str]]) -> Prompt:
         """Messages as a prompt; see `TokenSource.render`. An outage is waited for as in every call."""
         retry_s = self.engine.backend.spec.options.retry_s
-        return _patience(self.engine).call(lambda: self.source.render(messages), retry_s)
+        return _queue(self.engine).look_ups.call(lambda: self.source.render(messages), retry_s)
 
     def ask(
         self,
@@ -107,8 +106,8 @@ class TokenCalls:
         session, run = current_session(), current_run()
         backend = self.engine.backend
         spec = backend.spec
-        patience = _patience(self.engine)
-        digest = patience.call(backend.digest, spec.options.retry_s)
+        queue = _queue(self.engine)
+        digest = queue.look_ups.call(backend.digest, spec.options.retry_s)
         key = _key(digest, self.source.mode, what)
 
         def attempt(settle: Settle) -> tuple[dict[str, Any], Usage]:
@@ -126,7 +125,7 @@ class TokenCalls:
 
         def made() -> dict[str, Any]:
             with session.meter.reserve(most_tokens) as settle:
-                content, usage = patience.call(lambda: attempt(settle), spec.options.retry_s)
+                content, usage = queue.patience.call(lambda: attempt(settle), spec.options.retry_s)
                 settle(usage)
             told = {"content": content, "usage": usage.to_json(), "model": spec.name, "asked": what}
             return {**told, "lost_tokens": settle.lost_usage.tokens}
@@ -153,8 +152,8 @@ class TokenCalls:
         return Stored(stored.content["content"], record)
 
 
-def _patience(engine: Engine) -> Patience:
-    return queue_for(f"{engine.backend.spec.endpoint}|tokens", 1, False).patience
+def _queue(engine: Engine) -> EndpointQueue:
+    return queue_for(f"{engine.backend.spec.endpoint}|tokens", 1, False)
 
 
 def _key(digest: str, mode: str, what: dict[str, Any]) -> str:

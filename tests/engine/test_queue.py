@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from greenloop.errors import ModelTimeout, ModelUnavailable
@@ -14,7 +15,9 @@ from greenloop.runtime.backends.ollama_memory import OllamaMemory, staying
 from greenloop.runtime.endpoint_queue import EndpointQueue, queue_of
 from greenloop.runtime.language_model import language_model
 from greenloop.runtime.patience import Patience
+from greenloop.runtime.run import session
 from greenloop.runtime.slot_learning import SlotLearner
+from greenloop.testing import ScriptedModel
 
 
 def in_order(queue: EndpointQueue, models: list[str], exclusive: bool) -> list[str]:
@@ -162,6 +165,45 @@ def test_a_call_that_fails_on_its_own_is_given_up_while_others_succeed() -> None
     with pytest.raises(ModelUnavailable):
         patience.call(fail, retry_s=30)
     assert 30 <= now[0] <= 40
+
+
+def test_a_call_begun_before_an_outage_is_tried_twice_and_one_that_queued_behind_it_once() -> None:
+    now = [0.0]
+    patience = Patience(lambda _: None, lambda: now[0])
+
+    def fail(at: float) -> None:
+        now[0] = at
+        raise ModelUnavailable("away")
+
+    def work() -> str:
+        if now[0] > 0:
+            return "back"
+        with pytest.raises(ModelUnavailable):
+            patience.call(lambda: fail(10), retry_s=0)  # another call, meanwhile
+        return fail(50) or ""
+
+    assert patience.call(work, retry_s=30) == "back"
+    for at in (100, 120):
+        with pytest.raises(ModelUnavailable):
+            patience.call(lambda at=at: fail(at), retry_s=0)
+    now[0] = 135
+    tried: list[int] = []
+    with pytest.raises(ModelUnavailable):
+        patience.call(lambda: tried.append(1) or fail(135), retry_s=30)
+    assert tried == [1]
+
+
+def test_a_server_that_still_tells_digests_is_given_up_when_its_calls_fail() -> None:
+    def fail(_: Any) -> str:
+        raise ModelUnavailable("away")
+
+    model = ScriptedModel(fail, retry_s=0.2)
+    with session():
+        for prompt in "ab":
+            before = model.call_count
+            with pytest.raises(Exception, match="away"):
+                model(prompt)
+    assert model.call_count - before == 1, "the outage was over with each digest"
 
 
 def test_a_new_outage_has_the_whole_time_again() -> None:
