@@ -114,17 +114,17 @@ class Run:
             self.attempts.append(attempt)
 
     def add_execution(self, code: str, execution: Execution) -> None:
-        """Book an execution with the newest attempt of this code that has none; else as an attempt of its own."""
+        """Book an execution with the newest attempt of this code that has none; as an attempt of its own where no
+        attempt has this code. A further execution of one that has its own adds nothing."""
         from .attempt import Attempt
 
         with self._lock:
-            for i in range(len(self.attempts) - 1, -1, -1):
-                attempt = self.attempts[i]
-                if attempt.code == code:
-                    if attempt.execution is None:
-                        self.attempts[i] = replace(attempt, execution=execution)
-                    return
-            self.attempts.append(Attempt(code=code, stage="execute", execution=execution))
+            alike = [i for i, attempt in enumerate(self.attempts) if attempt.code == code]
+            waiting = [i for i in alike if self.attempts[i].execution is None]
+            if waiting:
+                self.attempts[waiting[-1]] = replace(self.attempts[waiting[-1]], execution=execution)
+            elif not alike:
+                self.attempts.append(Attempt(code=code, stage="execute", execution=execution))
 
     def usage(self) -> Usage:
         """As-if compute of this run so far: cached calls at their first cost."""

@@ -18,8 +18,10 @@ import pytest
 from dspy.lm15 import Message, Request, Response, TextPart, Usage
 from dspy.utils.callback import BaseCallback
 from greenloop.errors import BudgetExhausted, ModelUnavailable, ProgramError, UnknownModel, UsageError
+from greenloop.runtime.attempt import Attempt
 from greenloop.runtime.budget import Budget, Meter
 from greenloop.runtime.engine import unwrap
+from greenloop.runtime.execution import Execution
 from greenloop.runtime.language_model import LanguageModel, language_model
 from greenloop.runtime.model_spec import parse_model
 from greenloop.runtime.run import CallRecord, Session, session, stoppable, use_run, use_session
@@ -100,6 +102,17 @@ def test_a_run_collects_its_calls() -> None:
         model("x")
         assert run.usage().tokens_out == 2
         assert run.calls[0].key
+
+
+def test_equal_drafts_executed_in_turn_each_have_their_execution() -> None:
+    run = Session(open_store()).open_run("t")
+    for draft in ("same", "other", "same"):
+        run.add_attempt(Attempt(draft, "generate"))
+    for _ in range(3):  # the third time, nothing is left to book it with
+        run.add_execution("same", Execution("passed"))
+    run.add_execution("a third", Execution("failed"))
+    outcomes = [(a.code, a.execution.outcome if a.execution else None) for a in run.attempts]
+    assert outcomes == [("same", "passed"), ("other", None), ("same", "passed"), ("a third", "failed")]
 
 
 @pytest.mark.parametrize(
