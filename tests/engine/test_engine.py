@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
@@ -17,14 +15,12 @@ import dspy
 import pytest
 from dspy.lm15 import Message, Request, Response, TextPart, Usage
 from dspy.utils.callback import BaseCallback
-from greenloop.errors import BudgetExhausted, ModelUnavailable, ProgramError, UnknownModel, UsageError
-from greenloop.runtime.attempt import Attempt
+from greenloop.errors import BudgetExhausted, ProgramError, UnknownModel, UsageError
 from greenloop.runtime.budget import Budget, Meter
 from greenloop.runtime.engine import unwrap
-from greenloop.runtime.execution import Execution
 from greenloop.runtime.language_model import LanguageModel, language_model
 from greenloop.runtime.model_spec import parse_model
-from greenloop.runtime.run import CallRecord, Session, session, stoppable, use_run, use_session
+from greenloop.runtime.run import CallRecord, Session, session, use_run, use_session
 from greenloop.runtime.store import open_store
 from greenloop.testing import ScriptedModel
 
@@ -104,17 +100,6 @@ def test_a_run_collects_its_calls() -> None:
         assert run.calls[0].key
 
 
-def test_equal_drafts_executed_in_turn_each_have_their_execution() -> None:
-    run = Session(open_store()).open_run("t")
-    for draft in ("same", "other", "same"):
-        run.add_attempt(Attempt(draft, "generate"))
-    for _ in range(3):  # the third time, nothing is left to book it with
-        run.add_execution("same", Execution("passed"))
-    run.add_execution("a third", Execution("failed"))
-    outcomes = [(a.code, a.execution.outcome if a.execution else None) for a in run.attempts]
-    assert outcomes == [("same", "passed"), ("other", None), ("same", "passed"), ("a third", "failed")]
-
-
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
@@ -136,33 +121,6 @@ def test_a_budget_is_kept_and_its_end_can_be_told_from_other_errors() -> None:
             model("y")
         assert isinstance(unwrap(caught.value), BudgetExhausted)
         assert model("x") == ["a"], "what is stored costs nothing"
-
-
-def test_after_ctrl_c_neither_a_call_that_waited_for_its_slot_nor_a_retry_begins() -> None:
-    asked, stopped = threading.Event(), threading.Event()
-
-    def fail(_: Any) -> str:
-        asked.set()
-        assert stopped.wait(60)
-        raise ModelUnavailable("away")
-
-    model = ScriptedModel(fail, slots=1)
-    queue = model.engine._queue  # only it knows who waits
-    with session(), ThreadPoolExecutor(4) as pool:
-
-        def interrupt() -> None:
-            with stoppable():
-                for n in range(4):
-                    pool.submit(copy_context().run, model, f"call {n}")
-                assert asked.wait(60)
-                while len(queue) < 3:
-                    time.sleep(0.01)
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            interrupt()
-        stopped.set()
-    assert model.call_count == 1
 
 
 def test_an_answer_cut_by_max_tokens_is_flagged_and_not_warned_about(
