@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import inspect
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ from .inside_rewrite import CHECK
 from .inside_survey import Survey, survey
 
 PROGRAM = "run_program"
+PATCHES = ("patch", "patch.object", "patch.dict", "patch.multiple", "monkeypatch.setattr")
+"""What changes names of a module, as it is called."""
 
 
 @dataclass
@@ -50,8 +53,13 @@ class Prepared:
     needs_together: str = ""
 
 
-def prepare(tests: list[str], entry: str) -> Prepared:
+def prepare(tests: list[str], entry: str, preamble: str = "") -> Prepared:
     """Parse the tests and tell their forms.
+
+    Args:
+        tests: Their sources.
+        entry: The entry point.
+        preamble: The task's own code, of whose imports the tests make use.
 
     Raises:
         SyntaxError: If one is neither Python nor a doctest.
@@ -61,7 +69,7 @@ def prepare(tests: list[str], entry: str) -> Prepared:
     if not entry and texts and all(PROGRAM in t for t in texts):
         prepared.loads = False
     for test in prepared.tests:
-        why = _together(test, entry)
+        why = _together(test, entry, preamble)
         if why:
             prepared.needs_together = why
     return prepared
@@ -128,25 +136,36 @@ def _needs_fixture(function: ast.FunctionDef) -> bool:
     return bool(function.decorator_list) or any(n != "self" for n in names[:required])
 
 
-def _together(test: Test, entry: str) -> str:
+def _together(test: Test, entry: str, preamble: str) -> str:
     if test.tree is None or not (test.survey.classes or "patch" in test.text):
         return ""
-    own = {n.name for n in ast.walk(test.tree) if isinstance(n, ast.ClassDef)}
-    imported = {(a.asname or a.name).partition(".")[0] for n in ast.walk(test.tree)
-                if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names}  # fmt: skip
+    imported = _imported(test.tree)
+    known = {n.name for n in ast.walk(test.tree) if isinstance(n, ast.ClassDef)} | imported
+    if test.survey.classes and preamble:
+        with contextlib.suppress(SyntaxError, ValueError):
+            known |= _imported(ast.parse(preamble))
     for node in ast.walk(test.tree):
         if isinstance(node, ast.ClassDef):
             for base in node.bases:
                 name = base.id if isinstance(base, ast.Name) else ""
-                if name and name not in own | imported and not hasattr(builtins, name):
+                if name and name not in known and not hasattr(builtins, name):
                     return f"a test derives from the candidate's class {name}"
-        if isinstance(node, ast.Call):
-            if "patch" not in test.text:
-                continue
-            function = ast.unparse(node.func)
-            if function.endswith(("patch", "patch.object", "patch.dict", "monkeypatch.setattr")):
+        if isinstance(node, ast.Call) and "patch" in test.text:
+            called = ast.unparse(node.func)
+            own = called == entry and entry not in imported
+            if not own and f".{called}".endswith(tuple(f".{name}" for name in PATCHES)):
                 return "a test patches names in the candidate"
     return ""
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    """Names that imports bind."""
+    return {
+        (alias.asname or alias.name).partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
 
 
 def count(test: Test) -> int:

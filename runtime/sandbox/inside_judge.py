@@ -80,7 +80,7 @@ class Judge:
 
     def _run(self) -> dict[str, Any]:
         try:
-            prepared = forms.prepare(self.job["tests"], self.entry)
+            prepared = forms.prepare(self.job["tests"], self.entry, self.job["preamble"])
         except SyntaxError as error:
             return {"bad_tests": f"a test is no Python: {error.msg} in line {error.lineno}"}
         if self.peer is not None and prepared.needs_together:

@@ -208,6 +208,23 @@ def test_an_answer_does_not_choose_the_branch_that_needs_mode_together(box: Sand
     assert (found.mode, found.passed) == ("apart", False), found
 
 
+@pytest.mark.parametrize("entry", ["dispatch", "apply_patch", "patch"])
+def test_a_name_that_ends_like_a_patch_does_not_need_mode_together(box: Sandbox, entry: str) -> None:
+    found = box.run(Candidate(LIAR.replace("def g", f"def {entry}"), entry), [f"assert {entry}(2) == 4"])
+    assert (found.mode, found.outcome) == ("apart", "failed")
+
+
+def test_a_patch_needs_mode_together(box: Sandbox) -> None:
+    test = "from unittest import mock\nwith mock.patch('__main__.g'):\n    assert g(2) != 4"
+    assert box.run(Candidate(LIAR, "g"), [test]).mode == "together"
+
+
+def test_a_test_case_that_the_preamble_imports_does_not_need_mode_together(box: Sandbox) -> None:
+    test = "class TestG(TestCase):\n    def test_it(self):\n        self.assertEqual(g(2), 4)\n"
+    found = box.run(Candidate(LIAR, "g", "from unittest import TestCase\n"), [test])
+    assert (found.mode, found.outcome) == ("apart", "failed")
+
+
 def test_the_same_value_in_mode_apart_is_unserialisable(box: Sandbox) -> None:
     found = box.run(Candidate(READS), ["assert f(memoryview(b'a')) == [97]"], mode="apart")
     assert (found.mode, found.outcome) == ("apart", "unserialisable"), found
