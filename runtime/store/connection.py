@@ -5,6 +5,9 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import re
+import sqlite3
+import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
@@ -86,9 +89,24 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     # NORMAL keeps a database whole through a kill; a power cut may lose the last few answers, never the file.
     cursor.execute(f"PRAGMA busy_timeout={BUSY_S * 1000}")
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    _write_ahead(cursor)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Have the file written ahead; SQLite itself does not wait here for somebody who writes as of old."""
+    ends = time.monotonic() + BUSY_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > ends:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -171,10 +189,10 @@ def _advice(text: str) -> str:
         "onnection refused": "the database server does not answer; is it running?",
         "could not connect": "the database server does not answer; is it running?",
         "password authentication": "the database server refuses user or password",
-        "does not exist": "the database server has no such database or user",
+        r"(database|role|user) .+ does not exist": "the database server has no such database or user",
     }
     for sign, advice in known.items():
-        if sign in text:
+        if re.search(sign, text):
             return advice
     return text[:200]
 

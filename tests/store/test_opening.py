@@ -139,6 +139,18 @@ def test_many_threads_may_open_a_fresh_database_at_once(tmp_path: Path) -> None:
     assert errors == []
 
 
+def test_who_writes_into_a_file_that_is_not_written_ahead_is_waited_for(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "study.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE trials (number INTEGER)")
+    ends = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    ends.start()
+    with open_store(f"sqlite:///{tmp_path}/study.db") as store:
+        assert store.first_answer("k", lambda: {"n": 1})[0].content == {"n": 1}
+    ends.join()
+    other.close()
+
+
 def test_a_password_is_never_shown() -> None:
     url = "postgresql://me:secret@127.0.0.1:1/none"
     with pytest.raises(StoreError) as caught:
