@@ -26,8 +26,8 @@ from .objectives import QUALITY, check_objectives, directions
 from .pilot import Folds, check_folds, pilot, plan, wished_folds
 from .proving import front
 from .space import space
-from .study import quiet_optuna
-from .tuning import Tuning, content_of
+from .study import quiet_optuna, study_names
+from .tuning import Tuning
 
 __all__ = ["OptunaTuner", "TunerProgress"]
 
@@ -199,8 +199,15 @@ class OptunaTuner:
         tuned, locked = list(trainset), list(valset or ())
         check_apart(tuned, locked)
         store = open_store(self.store) if isinstance(self.store, str) else self.store
-        name = self.study_name or content_of(self.options, program, found, [*tuned, *locked])
-        crew = Crew(store, name)
+        named = study_names(
+            program,
+            found,
+            self.seed,
+            self.options.objectives,
+            oracle=self.options.oracle,
+            metric=self.options.metric,
+        )
+        crew = Crew(store, self.study_name or named([*tuned, *locked]))
         meter = SharedMeter(self.budget, crew)
         with crew.present(), use_session(Session(store, seed=self.seed, meter=meter)):
             with quiet_optuna():
@@ -212,7 +219,14 @@ class OptunaTuner:
             trial_job.told(estimate)
             self.estimate = estimate
             self._tuning = Tuning(
-                self.options, program, found, crew, meter, estimate, study_name=self.study_name
+                self.options,
+                program,
+                found,
+                crew,
+                meter,
+                estimate,
+                named=named,
+                study_name=self.study_name,
             )
             if estimate.folds:
                 return self._tuning.cross_fitted([*tuned, *locked])

@@ -19,7 +19,7 @@ from .pilot import PilotRun, estimated, search_share
 from .proving import confirm_choice, stamped
 from .searching import search
 from .sparing import Shares, shares_to_go_on
-from .study import open_study, study_name
+from .study import Named, open_study
 
 SEARCH_SHARE = 0.6
 """Most of a budget that a search spends before its costs are reckoned anew."""
@@ -35,6 +35,7 @@ class Tuning:
         crew: This worker.
         meter: The accounts.
         estimate: What the pilot found.
+        named: Names the studies by what is searched.
         study_name: The study's name where the user gave one.
 
     Attributes:
@@ -51,8 +52,10 @@ class Tuning:
         meter: SharedMeter,
         estimate: Estimate,
         *,
+        named: Named,
         study_name: str | None,
     ) -> None:
+        self._named = named
         self._program, self._found, self._crew = program, found, crew
         self._budget, self._study_name = options.budget, study_name
         self._store = crew.store
@@ -117,7 +120,7 @@ class Tuning:
 
     def _open(self, tasks: Sequence[Task], part: str = "") -> TuningJob:
         options = self._options
-        content = content_of(options, self._program, self._found, tasks)
+        content = self._named(tasks)
         name = self._study_name or content
         if self._study_name and part:
             name = f"{name} {part}"
@@ -150,18 +153,3 @@ class Tuning:
     def _allow(self, share: float) -> None:
         """What may be spent from now on: this share of the whole budget."""
         self._meter.budget = self._budget if share >= 1 else self._budget.part(share)
-
-
-def content_of(
-    options: TunerOptions, program: dspy.Module, found: dict[str, Knob], tasks: Sequence[Task]
-) -> str:
-    """The name that a study gets by what is searched."""
-    return study_name(
-        program,
-        found,
-        tasks,
-        options.seed,
-        options.objectives,
-        oracle=options.oracle,
-        metric=options.metric,
-    )

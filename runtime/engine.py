@@ -77,6 +77,15 @@ class Engine:
         self._described = self.backend.describe()
         return self._described
 
+    def digest(self) -> str:
+        """Digest of the model's weights: what answers are stored under.
+
+        Raises:
+            ModelUnavailable: The server is away for longer than `retry_s`.
+            UnknownModel: There is no such model.
+        """
+        return self._queue.look_ups.call(self.backend.digest, self.backend.spec.options.retry_s)
+
     def dump_state(self) -> dict[str, Any]:
         """The model's name and options, without keys: DSPy saves programs with it."""
         spec = self.backend.spec
@@ -101,7 +110,7 @@ class Engine:
         session, run = current_session(), current_run()
         call = self._call(request, session, run)
         spec = self.backend.spec
-        digest = self._queue.look_ups.call(self.backend.digest, spec.options.retry_s)
+        digest = self.digest()
         key = call.key(digest)
         turns: list[bool] = []
         stored, cached = session.store.first_answer(

@@ -29,7 +29,7 @@ from ...runtime.store import Store, open_store
 from ...runtime.task import Task
 from ...runtime.token_calls import calls_to
 from ..baselines import models_of
-from ..study import metric_name
+from ..metric_name import metric_name
 from .building import Pool
 from .evaluating import Fitness, Record
 from .evolution import Evolution, Generation

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
+from typing import Any
 
 import greenloop as gl
 import optuna
 import pytest
 from greenloop.cli.main import main
-from greenloop.errors import UsageError
+from greenloop.errors import ModelUnavailable, UsageError
+from greenloop.optimizers.metric_name import metric_name
+from greenloop.optimizers.study import study_names
 from greenloop.optimizers.study_page import read_study, study_page, summary
 from greenloop.optimizers.trials import tried
+from greenloop.runtime.backends.embedded import embedded_model_path
 from greenloop.testing import ScriptedModel, adding_tasks
+from greenloop.testing.ollama_stand_in import OllamaStandIn
 
 TASKS = adding_tasks(12)
 
@@ -175,3 +181,66 @@ def test_scores_of_another_metric_steering_or_task_set_are_never_taken_for_these
     for other in ({"tasks": TASKS[:6]}, {"oracle": True}, {"metric": half}, {"seed": 5}):
         with pytest.raises(UsageError, match="give it another name"):
             tune(budget=budget, study="mine", **other)
+
+
+def test_a_metric_is_named_by_what_is_bound_in_it_too() -> None:
+    def near(example: Any, prediction: Any, trace: Any = None, points: int = 1) -> float:
+        return points / 10
+
+    class Near:
+        def __init__(self, points: int) -> None:
+            self.points, self.server = points, object()
+
+        def __call__(self, example: Any, prediction: Any, trace: Any = None) -> float:
+            return self.points / 10
+
+        def method(self, example: Any, prediction: Any, trace: Any = None) -> float:
+            return self.points / 10
+
+    def closed_over(points: Any) -> Any:
+        return lambda example, prediction, trace=None: near(example, prediction, trace, points["weight"])
+
+    kinds = [
+        lambda points: partial(near, points=points),
+        lambda points: closed_over({"weight": points}),
+        Near,
+        lambda points: Near(points).method,
+    ]
+    for kind in kinds:
+        assert metric_name(kind(1)) == metric_name(kind(1))
+        assert metric_name(kind(1)) != metric_name(kind(2))
+    assert len({metric_name(kind(1)) for kind in kinds}) == len(kinds)
+
+
+def named(*models: Any) -> str:
+    generate = gl.Generate(model=gl.Choice(models), temperature=gl.Float(0, 1))
+    program = gl.Resample(generate=generate, samples=1)
+    return study_names(program, gl.space(program), 0)(TASKS)
+
+
+def test_the_options_of_every_model_that_may_be_chosen_tell_studies_apart() -> None:
+    first, cool, warm = (ScriptedModel(obeys, name=n, top_p=p) for n, p in (("a", 1), ("b", 0.5), ("b", 0.9)))
+    assert named(first, cool) == named(first, ScriptedModel(obeys, name="b", top_p=0.5))
+    assert named(first, cool) != named(first, warm)
+
+
+@pytest.mark.embedded
+def test_a_tag_that_was_pulled_again_has_another_study_and_an_outage_has_none() -> None:
+    server = OllamaStandIn()
+    server.start()
+    server.create("m", embedded_model_path())
+    name = f"ollama:m@{server.url}?retry_s=0"
+
+    def asked_anew() -> str:
+        gl.language_model(name).engine.backend.forget()
+        return named(name, ScriptedModel(obeys))
+
+    try:
+        first = asked_anew()
+        assert asked_anew() == first
+        server.create("m", embedded_model_path(), system="Other weights.")
+        assert asked_anew() != first
+    finally:
+        server.kill()
+    with pytest.raises(ModelUnavailable):
+        asked_anew()
