@@ -5,7 +5,7 @@ Everything here runs in the candidate's own process and may be tampered with by 
 
 from __future__ import annotations
 
-import builtins
+import atexit
 import gc
 import os
 import socket
@@ -19,13 +19,14 @@ from .inside_code import Compilation, Submitted, compiled, submit
 from .inside_codec import Unserialisable
 from .inside_failure import CODE, PREAMBLE, describe_syntax
 from .inside_objects import Callback, Objects
-from .inside_streams import Capture, flush, set_stdin
+from .inside_streams import Capture, flush, open_streams, set_stdin
 from .inside_trace import Tracer
 from .inside_wire import Channel, FrameTooLarge, WireClosed, pack
 
 HELLO = pack({"hello": True})
 MUTABLE = (list, dict, set, bytearray)
 REHEARSALS = 16
+_LEAVING: Any = atexit
 
 
 class Host(Objects):
@@ -140,7 +141,7 @@ class Host(Objects):
             *((i, a, b) for i, (a, b) in enumerate(zip(arguments, request["a"]))),  # noqa: B905
             *((k, named[k], request["k"][k]) for k in named),
         ]:
-            if isinstance(argument, MUTABLE) or hasattr(argument, "appendleft"):
+            if _may_change(argument):
                 after = self.codec.encode(argument)
                 if after != before:
                     changed.append([key, after])
@@ -171,11 +172,13 @@ class Host(Objects):
 
     def do_program(self, request: dict[str, Any]) -> Any:
         """Run the code as a whole program on a standard input; return its standard output."""
+        open_streams()
         set_stdin(request["stdin"])
         if self.tracer is not None:
             self.tracer.enter(request.get("unit", 0))
         self.module = types.ModuleType("__main__")
         sys.modules["__main__"] = self.module
+        _LEAVING._clear()
         with Capture() as captured:
             try:
                 self._define()
@@ -184,6 +187,7 @@ class Host(Objects):
             except SystemExit as error:
                 if error.code not in (None, 0):
                     raise
+            _end_program()
         return {"ok": self.codec.encode(captured.text)}
 
     def do_exec(self, request: dict[str, Any]) -> Any:
@@ -222,14 +226,22 @@ class Host(Objects):
                     self._answer(request)
                     continue
                 if "exc" in request:
-                    name, message = request["exc"]
-                    cls = getattr(builtins, name, RuntimeError)
-                    raise (
-                        cls(message)
-                        if isinstance(cls, type) and issubclass(cls, Exception)
-                        else RuntimeError(message)
-                    )
+                    raise self.codec.decode(request["exc"])
                 return self.codec.decode(request["ok"])
+
+
+def _end_program() -> None:
+    """As Python ends a program: threads are waited for, and what was registered for the exit is run."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    _LEAVING._run_exitfuncs()
+
+
+def _may_change(value: Any) -> bool:
+    if isinstance(value, MUTABLE) or hasattr(value, "appendleft"):
+        return True
+    return hasattr(value, "__array_interface__") and hasattr(value, "__setitem__")
 
 
 def run(channel_fd: int, wait: Callable[[], object] = lambda: None) -> None:
@@ -240,6 +252,7 @@ def run(channel_fd: int, wait: Callable[[], object] = lambda: None) -> None:
         wait: Called when all is ready; returns when the candidate's turn has come.
     """
     gc.enable()
+    sys.argv[:] = [""]
     host = Host(Channel(channel_fd))
     wait()
     try:

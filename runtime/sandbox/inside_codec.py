@@ -7,6 +7,7 @@ and `resolve` turn them into handles and back.
 
 from __future__ import annotations
 
+import builtins
 import collections
 import datetime
 import decimal
@@ -17,6 +18,7 @@ from typing import Any
 
 from . import inside_arrays as arrays
 from . import inside_frames as frames
+from .inside_match import RemoteMatch
 
 make_named: Any = collections.namedtuple
 SMALL = 1 << 53
@@ -31,6 +33,11 @@ BUILTIN_TYPES: dict[str, type] = {
     )
 }  # fmt: skip
 BUILTIN_TYPES["NoneType"] = NONE
+BUILTIN_TYPES.update(
+    (n, t)
+    for n, t in vars(builtins).items()
+    if isinstance(t, type) and issubclass(t, BaseException) and t.__name__ == n
+)
 TEMPORAL: dict[str, Any] = {
     "date": datetime.date,
     "datetime": datetime.datetime,
@@ -40,63 +47,6 @@ TEMPORAL: dict[str, Any] = {
 
 class Unserialisable(Exception):
     """A value that cannot travel."""
-
-
-class RemoteMatch:
-    """What a `re.Match` travels as: its data. Truthy, with the methods of a match that only read."""
-
-    def __init__(
-        self, string: Any, spans: list[tuple[int, int]], names: dict[str, int], pattern: Any
-    ) -> None:
-        self.string = string
-        self.pattern = pattern
-        self._spans = spans
-        self._names = names
-
-    def _index(self, group: Any) -> int:
-        index = self._names.get(group, -1) if isinstance(group, str) else group
-        if not isinstance(index, int) or not 0 <= index < len(self._spans):
-            raise IndexError("no such group")
-        return index
-
-    def span(self, group: Any = 0) -> tuple[int, int]:
-        """As `re.Match.span`."""
-        return self._spans[self._index(group)]
-
-    def start(self, group: Any = 0) -> int:
-        """As `re.Match.start`."""
-        return self.span(group)[0]
-
-    def end(self, group: Any = 0) -> int:
-        """As `re.Match.end`."""
-        return self.span(group)[1]
-
-    def __getitem__(self, group: Any) -> Any:
-        start, end = self.span(group)
-        return None if start < 0 else self.string[start:end]
-
-    def group(self, *groups: Any) -> Any:
-        """As `re.Match.group`."""
-        if len(groups) < 2:
-            return self[groups[0] if groups else 0]
-        return tuple(self[g] for g in groups)
-
-    def groups(self, default: Any = None) -> tuple[Any, ...]:
-        """As `re.Match.groups`."""
-        found = (self[i] for i in range(1, len(self._spans)))
-        return tuple(default if g is None else g for g in found)
-
-    def groupdict(self, default: Any = None) -> dict[str, Any]:
-        """As `re.Match.groupdict`."""
-        return {n: default if self[i] is None else self[i] for n, i in self._names.items()}
-
-    def __repr__(self) -> str:
-        return f"<re.Match object; span={self.span()}, match={self[0]!r}>"
-
-    def encoded(self, codec: Codec) -> Any:
-        """As it came, for the way back."""
-        items = codec.items([self.string, self.pattern])
-        return {"t": "match", "s": items, "v": [list(span) for span in self._spans], "n": self._names}
 
 
 class Codec:
@@ -148,7 +98,7 @@ class Codec:
         return [encode(v) for v in list(values)]
 
     def _other(self, value: Any) -> Any:
-        if isinstance(value, tuple) and type(value).__bases__ == (tuple,) and hasattr(value, "_fields"):
+        if isinstance(value, tuple) and _only_fields(type(value)):
             fields = [str(f) for f in value._fields]  # type: ignore[attr-defined]
             return {"t": "named", "n": type(value).__name__, "f": fields, "v": self.items(value)}
         if isinstance(value, type) and BUILTIN_TYPES.get(value.__name__) is value:
@@ -208,6 +158,23 @@ def _named(codec: Codec, d: dict[str, Any]) -> Any:
     return make_named(str(d["n"]), [str(f) for f in d["f"]])(*codec.decode(d["v"]))
 
 
+_OF_NAMED = frozenset(vars(make_named("Named", "")))
+
+
+def _builtin_name(factory: Any) -> str:
+    """The name of a built-in type; empty for anything else, which stays where it is."""
+    name = getattr(factory, "__name__", "")
+    return name if BUILTIN_TYPES.get(name) is factory else ""
+
+
+def _only_fields(cls: type) -> bool:
+    """Whether a class is a named tuple with nothing of its own, so that its objects are data."""
+    if cls.__bases__ != (tuple,) or not hasattr(cls, "_fields"):
+        return False
+    own = vars(cls).keys() - _OF_NAMED - frozenset(cls._fields)  # type: ignore[attr-defined]
+    return all(n.startswith("__annotat") or (n.startswith("__") and not callable(vars(cls)[n])) for n in own)
+
+
 def _values(items: list[Any]) -> Any:
     return dict(enumerate(items)).values()
 
@@ -228,7 +195,11 @@ _ENCODERS: dict[type, Callable[[Codec, Any], Any]] = {
     collections.deque: lambda c, v: {"t": "deque", "v": c.items(v), "m": v.maxlen},
     collections.Counter: lambda c, v: {"t": "Counter", "v": _pairs(c, v)},
     collections.OrderedDict: lambda c, v: {"t": "OrderedDict", "v": _pairs(c, v)},
-    collections.defaultdict: lambda c, v: {"t": "defaultdict", "v": _pairs(c, v)},
+    collections.defaultdict: lambda c, v: {
+        "t": "defaultdict",
+        "v": _pairs(c, v),
+        "f": _builtin_name(v.default_factory),
+    },
     decimal.Decimal: lambda c, v: {"t": "Decimal", "v": str(v)},
     fractions.Fraction: lambda c, v: {"t": "Fraction", "v": c.items((v.numerator, v.denominator))},
     datetime.date: lambda c, v: {"t": "date", "v": v.isoformat()},
@@ -258,7 +229,7 @@ _DECODERS: dict[str, Callable[[Codec, dict[str, Any]], Any]] = {
     "deque": lambda c, d: collections.deque(c.decode(d["v"]), d["m"]),
     "Counter": lambda c, d: collections.Counter(dict(_unpair(c, d["v"]))),
     "OrderedDict": lambda c, d: collections.OrderedDict(_unpair(c, d["v"])),
-    "defaultdict": lambda c, d: collections.defaultdict(None, _unpair(c, d["v"])),
+    "defaultdict": lambda c, d: collections.defaultdict(BUILTIN_TYPES.get(d["f"]), _unpair(c, d["v"])),
     "Decimal": lambda c, d: decimal.Decimal(str(d["v"])),
     "Fraction": lambda c, d: fractions.Fraction(*c.decode(d["v"])),
     "date": lambda c, d: datetime.date.fromisoformat(d["v"]),

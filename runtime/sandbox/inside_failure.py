@@ -7,6 +7,8 @@ import sys
 from types import TracebackType
 from typing import Any
 
+from .inside_repr import ends_of
+
 CODE = "<candidate>"
 """File name under which the candidate's code is compiled; its lines start at 1."""
 PREAMBLE = "<preamble>"
@@ -37,7 +39,11 @@ def clip(text: str, limit: int = MESSAGE) -> str:
 def bounded_repr(value: Any, limit: int = MESSAGE) -> str:
     """`repr`, bounded, also of what has a failing one."""
     try:
-        return clip(repr(value), limit)
+        ends = ends_of(value, limit + 1)
+        if ends is None:
+            return clip(repr(value), limit)
+        half = max(1, (limit - 5) // 2)
+        return f"{ends[0][:half]} ... {ends[1][-half:]}"
     except Exception as error:  # noqa: BLE001 - whatever a foreign __repr__ raises
         return f"<{type(value).__name__}: repr raised {type(error).__name__}>"
 

@@ -10,6 +10,7 @@ from typing import Any
 from .inside_code import name_of
 from .inside_codec import Codec, Unserialisable
 from .inside_failure import describe
+from .inside_thrown import arrived
 
 PLAIN: tuple[Any, ...] = (int, float, str, list, dict, set, frozenset, bytes, tuple, complex)
 BATCH = 256
@@ -52,7 +53,7 @@ class Objects:
         """An object as a handle: its number, and what kind of thing it is."""
         self.exports += 1
         if isinstance(value, Callback):
-            return {"t": "callback", "id": value.number}
+            return {"t": "feed" if isinstance(value, Feed) else "callback", "id": value.number}
         handle: dict[str, Any] = {"t": "handle", "id": self._hold(value), "n": name_of(value)}
         if isinstance(value, type):
             handle["k"] = "class"
@@ -77,7 +78,11 @@ class Objects:
         if data.get("t") == "handle":
             return self._objects[data["id"]]
         if data.get("t") == "callback":
-            return Callback(self, data["id"])
+            return Callback(self, data["id"], data.get("n", ""))
+        if data.get("t") == "thrown":
+            return arrived(data, self.codec.decode, self._objects)
+        if data.get("t") == "feed":
+            return Feed(self, data["id"])
         raise Unserialisable(f"unknown tag {data.get('t')!r}")
 
     def failure(self, error: BaseException) -> dict[str, Any]:
@@ -89,6 +94,8 @@ class Objects:
         except Unserialisable:
             found["args"] = [found["message"]]
             found["state"] = {"t": "dict", "v": []}
+        if hasattr(error, "_thrown"):
+            found["thrown"] = error._thrown  # type: ignore[attr-defined]
         if type(error).__module__ not in sys.stdlib_module_names and type(error).__module__ != "builtins":
             found["class"] = self._hold(type(error))
         return found
@@ -107,6 +114,8 @@ class Objects:
             if f["s"].strip("_") in FALLBACKS:
                 return lambda *_: NotImplemented
             raise TypeError(f"{type(target).__name__!r} object has no {f['s']}")
+        if f["s"] == "__exit__":
+            return lambda *a: special(target, type(a[0]) if a[0] else None, a[0], None)
         return types.MethodType(special, target) if f["s"] != "__next__" else lambda: special(target)
 
     def do_get(self, request: dict[str, Any]) -> Any:
@@ -122,6 +131,13 @@ class Objects:
         """Delete an attribute of an object."""
         delattr(self._objects[request["id"]], request["n"])
         return {"ok": None}
+
+    def do_copy(self, request: dict[str, Any]) -> Any:
+        """A copy of an object, down to what it holds with `deep`."""
+        import copy
+
+        make = copy.deepcopy if request["deep"] else copy.copy
+        return {"ok": self.codec.encode(make(self._objects[request["id"]]))}
 
     def do_isinstance(self, request: dict[str, Any]) -> Any:
         """Whether an object is an instance of a class (or, with `sub`, a class a subclass)."""
@@ -152,9 +168,20 @@ class Objects:
 class Callback:
     """A function of the judge, callable from the candidate: arguments and result are data."""
 
-    def __init__(self, objects: Objects, number: int | str) -> None:
+    def __init__(self, objects: Objects, number: int | str, name: str = "") -> None:
         self.number = number
         self._objects = objects
+        self.__name__ = self.__qualname__ = name or str(number)
 
     def __call__(self, *a: Any, **k: Any) -> Any:
         return self._objects.callback(self.number, a, k)
+
+
+class Feed(Callback):
+    """An iterator of the judge: each item is asked for when it is wanted."""
+
+    def __iter__(self) -> Feed:
+        return self
+
+    def __next__(self) -> Any:
+        return self()

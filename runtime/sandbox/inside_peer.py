@@ -6,6 +6,7 @@ object of the judge; of the judge's functions it can only call those that a test
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -13,12 +14,15 @@ from typing import Any, NoReturn
 from .inside_ahead import Call
 from .inside_codec import Codec, Unserialisable
 from .inside_ends import Astray, CannotTravel, Gone
-from .inside_failure import message_of
 from .inside_plan import Plan, Planned
 from .inside_proxies import Proxy, RemoteClass, RemoteFunction, RemoteIterator, RemoteObject
 from .inside_raised import Raised
+from .inside_thrown import thrown
 from .inside_update import update
 from .inside_wire import Channel, FrameTooLarge, WireClosed, WireError
+
+SINGLY = 64
+"""Items of an iterator that are fetched one by one."""
 
 
 class _Shown:
@@ -52,6 +56,7 @@ class Peer:
         self._codec = Codec(self._export, self._resolve)
         self._callbacks: list[Callable[..., Any]] = []
         self._raised = Raised(self._codec_decode)
+        self._thrown: list[Exception] = []
         self._handed: dict[int, tuple[Any, int]] = {}
         self._arguments: tuple[Any, ...] = ()
         self.astray = False
@@ -116,7 +121,7 @@ class Peer:
         if "alone" in reply:
             self.plan.drop()
         if "exc" in reply:
-            raise self._raised.rebuild(reply["exc"])
+            raise self._failure(reply["exc"])
         if "bad" in reply or "ok" not in reply:
             raise CannotTravel(str(reply.get("bad", "malformed reply"))[:500], by_test=False)
         return reply
@@ -200,8 +205,8 @@ class Peer:
             self.named.add(value._remote_id)  # pyright: ignore[reportPrivateUsage]
 
     def items(self, number: int) -> Iterator[Any]:
-        """The items of a remote iterator, fetched in growing batches."""
-        count, end = 1, False
+        """The items of a remote iterator, one by one as the next may take long; in growing batches once many came."""
+        count, end, came = 1, False, 0
         while not end:
             answer = self.request("iterate", id=number, count=count)["ok"]
             if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
@@ -209,8 +214,9 @@ class Peer:
             for item in answer["items"]:
                 yield self._codec_decode(item)
             if "exc" in answer:
-                raise self._raised.rebuild(answer["exc"])
-            end, count = bool(answer.get("end", True)), min(256, count * 2)
+                raise self._failure(answer["exc"])
+            came += len(answer["items"])
+            end, count = bool(answer.get("end", True)), min(256, count * 2) if came >= SINGLY else 1
 
     # -- values ------------------------------------------------------------------------------------
 
@@ -230,12 +236,18 @@ class Peer:
         number = getattr(value, "_remote_class_id", None) if isinstance(value, type) else None
         if number is not None:
             return {"t": "handle", "id": number, "n": value.__name__}
+        if isinstance(value, Exception):
+            return self._throw(value)
         if callable(value) and not isinstance(value, type):
-            self._callbacks.append(value)
-            return {"t": "callback", "id": len(self._callbacks) - 1}
-        if hasattr(value, "__next__"):
-            return self._codec.items(value)
+            return self._callback("callback", value)
+        if hasattr(value, "__next__") and not isinstance(value, io.IOBase):
+            return self._callback("feed", value.__next__)
         raise Unserialisable(f"an object of class {type(value).__name__}")
+
+    def _callback(self, tag: str, function: Callable[..., Any]) -> dict[str, Any]:
+        self._callbacks.append(function)
+        name = str(getattr(function, "__name__", type(function).__name__))
+        return {"t": tag, "id": len(self._callbacks) - 1, "n": name}
 
     def _resolve(self, data: dict[str, Any]) -> Any:
         tag, kind = data.get("t"), data.get("k")
@@ -243,6 +255,8 @@ class Peer:
             return self._arguments[data["i"]]
         if tag == "callback":
             return self._callbacks[data["id"]]
+        if tag == "feed":
+            return self._callbacks[data["id"]].__self__  # type: ignore[attr-defined]
         if tag != "handle":
             raise Unserialisable(f"unknown tag {tag!r}")
         number, name = int(data["id"]), str(data["n"])
@@ -253,7 +267,7 @@ class Peer:
         if kind == "error":
             return self._hand(self._raised.error_class(number, data["mro"]), number)
         if kind == "exception":
-            return self._hand(self._raised.rebuild(data["e"]), number)
+            return self._hand(self._failure(data["e"]), number)
         if kind == "coroutine":
             return self._hand(self._await(number), number)
         if name in ("generator", "map", "filter", "zip", "enumerate", "reversed") or name.endswith(
@@ -288,4 +302,18 @@ class Peer:
             k = {str(n): self._codec_decode(v) for n, v in reply["k"].items()}
             return {"ok": self.encode((function(*a, **k),))[0]}
         except Exception as error:  # noqa: BLE001 - goes to the candidate that called
-            return {"exc": [type(error).__name__, message_of(error)]}
+            return {"exc": self._throw(error)}
+
+    def _throw(self, error: Exception) -> dict[str, Any]:
+        """An exception of the test's for the candidate."""
+        self._thrown.append(error)
+        return thrown(error, self._codec.encode, len(self._thrown) - 1)
+
+    def _failure(self, found: Any) -> BaseException:
+        """What the candidate raised, to be raised here: one of the test's own where it passed that on."""
+        number = found.get("thrown", -1) if isinstance(found, dict) else -1
+        rebuilt = self._raised.rebuild(found)
+        if type(number) is not int or not 0 <= number < len(self._thrown):
+            return rebuilt
+        self._thrown[number]._remote = rebuilt._remote  # type: ignore[attr-defined]
+        return self._thrown[number]

@@ -61,11 +61,22 @@ class Proxy:
         if isinstance(other, Proxy):
             if other._remote_id == self._remote_id:
                 return True
-            return (
-                self._special("__eq__", other) is True and self._special("__eq__", "a stranger") is not True
-            )
+            return self._says_equal(other) and not self._takes_a_stranger()
         plain = self._plain()
         return bool(plain) and plain[0] == other
+
+    def _says_equal(self, other: object) -> bool:
+        said = self._special("__eq__", other)
+        return said is not NotImplemented and not isinstance(said, Proxy) and bool(said)
+
+    def _takes_a_stranger(self) -> bool:
+        """Whether its `__eq__` says yes to anything; one that fails on what is no object of its kind does not."""
+        try:
+            return self._says_equal("a stranger")
+        except Exception as error:
+            if not hasattr(error, "_remote"):
+                raise
+            return False
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -119,6 +130,12 @@ class RemoteClass(RemoteFunction):
 class RemoteObject(Proxy):
     """An instance of a class of the candidate's."""
 
+    def __copy__(self) -> Any:
+        return self._remote_peer.ask("copy", id=self._remote_id, deep=False)
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Any:
+        return self._remote_peer.ask("copy", id=self._remote_id, deep=True)
+
     def __bool__(self) -> bool:
         peer = self._remote_peer
         try:
@@ -143,8 +160,12 @@ class RemoteObject(Proxy):
         entered = self._special("__enter__")
         return self if isinstance(entered, Proxy) and entered._remote_id == self._remote_id else entered
 
-    def __exit__(self, *failure: Any) -> Any:
-        return self._special("__exit__", None, None, None)
+    def __exit__(self, kind: Any, failure: BaseException | None, trace: Any) -> bool:
+        """Its word counts on what may happen within, but on no verdict of the test."""
+        if not isinstance(failure, Exception) or isinstance(failure, AssertionError):
+            self._special("__exit__", None)
+            return False
+        return bool(self._special("__exit__", failure))
 
     def __contains__(self, item: Any) -> bool:
         if self._may_not_see(item):
@@ -209,6 +230,14 @@ _METHODS = [
 ]
 for _method in _METHODS:
     setattr(RemoteObject, _method, _forward(_method))
+
+
+def _doc(self: Proxy) -> Any:
+    return self._remote_peer.ask("get", id=self._remote_id, n="__doc__")  # pyright: ignore[reportPrivateUsage]
+
+
+for _kind in (Proxy, RemoteFunction, RemoteClass, RemoteObject):
+    _kind.__doc__ = property(_doc)  # type: ignore[assignment]
 
 
 class RemoteIterator:

@@ -38,9 +38,9 @@ class Capture:
 
 def flush() -> None:
     """Push out what the candidate printed; what it did to its streams is its own affair."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         try:
-            stream.flush()
+            stream.flush()  # type: ignore[union-attr]
         except Exception:  # noqa: BLE001 - a replaced or closed stream
             continue
 

@@ -21,6 +21,9 @@ def update(old: Any, new: Any) -> None:
         old.update(new)
     elif isinstance(old, bytearray):
         old[:] = new
+    elif hasattr(old, "__array_interface__"):
+        if old.shape == new.shape:
+            old[...] = new
     elif hasattr(old, "appendleft"):
         old.clear()
         old.extend(new)

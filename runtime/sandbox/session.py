@@ -14,6 +14,7 @@ from ...errors import SandboxError
 from ..execution import Limits
 from .environment import Environment
 from .inside_codec import Codec, Unserialisable
+from .inside_thrown import thrown
 from .inside_wire import MAX_FRAME, WireError, pack, unpack
 from .worker import Worker
 
@@ -112,7 +113,7 @@ class Session:
                 result = _wait_for(result)
             return {"ok": self._codec.encode(result)}
         except Exception as error:  # noqa: BLE001 - goes to the code that called the tool
-            return {"exc": [type(error).__name__, str(error)[:2000]]}
+            return {"exc": thrown(error, self._codec.encode)}
 
     def _send(self, message: Any) -> None:
         try:

@@ -258,8 +258,10 @@ def test_arrays_and_frames() -> None:
     code = (
         "import numpy as np\nimport pandas as pd\ndef a(n):\n    return np.arange(n) / 2\n"
         "def f():\n    return pd.DataFrame({'x': [1, 2], 'y': ['a', None]})\n"
+        "def double(v):\n    v *= 2\n"
     )
     tests = [
+        "v = np.array([1, 2])\ndouble(v)\nassert list(v) == [2, 4]",
         "assert np.allclose(a(3), [0, 0.5, 1])",
         "assert a(2).shape == (2,) and a(2).dtype == np.float64",
         "assert f()['x'].sum() == 3 and list(f().columns) == ['x', 'y']",
