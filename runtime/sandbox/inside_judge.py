@@ -18,7 +18,7 @@ from .inside_ends import Astray, CannotTravel, Gone
 from .inside_failure import CODE, PREAMBLE, clip, describe, describe_syntax
 from .inside_modules import run_module
 from .inside_nobody import UNANSWERED, Nobody, Unanswered, guard
-from .inside_offer import offer_candidate_module
+from .inside_offer import ALIASES, offer_candidate_module
 from .inside_peer import Peer
 from .inside_plain import Plain
 from .inside_pytest import run_pytest
@@ -27,8 +27,6 @@ from .inside_rewrite import CHECK, RECORDER, free_names, note_asserts, rewrite, 
 from .inside_survey import is_harmless
 from .inside_trace import Tracer
 from .inside_wire import Channel
-
-ALIASES = {"np": "numpy", "pd": "pandas"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +74,9 @@ class Judge:
             return {"again": True}
         if self.nobody:
             return {"forced": self.recorder.by_test}
+        if self.recorder.missing:
+            where = "is not installed where tests are judged: install it there, or name a Python that has it"
+            return {"bad_tests": f"a test imports {self.recorder.missing!r}, which {where}"}
         return report
 
     def _run(self) -> dict[str, Any]:
@@ -182,13 +183,21 @@ class Judge:
         for name in wanted:
             if name in self.names or name == self.entry:
                 continue
-            module = ALIASES.get(name, name)
-            if module in sys.stdlib_module_names or name in ALIASES:
+            if name in ALIASES:
+                self._import_alias(name)
+                continue
+            if name in sys.stdlib_module_names:
                 with contextlib.suppress(ImportError):
-                    self.names[name] = __import__(module)
+                    self.names[name] = __import__(name)
                     continue
             ask.append(name)
         return [*ask, *(n for n in classes if n != self.entry)]
+
+    def _import_alias(self, name: str) -> None:
+        try:
+            self.names[name] = __import__(ALIASES[name])
+        except ImportError:
+            self.recorder.missing = ALIASES[name]
 
     def _known(self, tests: list[forms.Test]) -> list[Call]:
         """The calls that are sure to be made; none where each has to be watched on its own."""
@@ -229,7 +238,8 @@ class Judge:
         if self.entry and "candidate" not in self.names:
             self.names["candidate"] = self.names.get(self.entry)
         if not self.harmless:
-            offer_candidate_module([ready.test for ready in tests], self._attribute)
+            found = offer_candidate_module([ready.test for ready in tests], self.entry, self._attribute)
+            self.recorder.packages |= found | {"pytest"}
         for ready in tests:
             if self.recorder.fatal:
                 return

@@ -30,6 +30,8 @@ class Recorder:
         expected: How many units there will be, as far as that is known ahead.
         results: By unit number, what is known of it.
         fatal: What ended the run early: "eof", "protocol", "cannot_travel"; empty otherwise.
+        packages: What tests import, and not from the candidate.
+        missing: One of them that is not installed; empty otherwise.
     """
 
     def __init__(self, peer: Peer | None, code: str, name: str, tracer: Tracer | None, traced: bool) -> None:
@@ -37,6 +39,8 @@ class Recorder:
         self.results: dict[int, dict[str, Any]] = {}
         self.expected = 0
         self.fatal = ""
+        self.packages: set[str] = set()
+        self.missing = ""
         self.fatal_message = ""
         self.by_test = False
         self.trace: list[Any] | None = None
@@ -74,6 +78,8 @@ class Recorder:
             return
         result = self.results[number] = {"test": self.units[number], "passed": False, **self._calls()}
         remote = getattr(error, "_remote", None)
+        if remote is None:
+            self._note_missing(error)
         if remote is None and isinstance(error, AssertionError) and not self._own(error):
             self._wrong(result, error)
         else:
@@ -92,6 +98,12 @@ class Recorder:
         """A unit that its test skipped: it did not come to its end, so it has no result but a failure."""
         if self.results.get(number, {}).get("passed"):
             del self.results[number]
+
+    def _note_missing(self, error: BaseException) -> None:
+        while error.__cause__ is not None:
+            error = error.__cause__
+        if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in self.packages:
+            self.missing = "" if self._own(error) else str(error.name)
 
     def _own(self, error: BaseException) -> bool:
         """Whether the candidate itself raised it (known in mode "together" only)."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from greenloop.errors import TaskError
 from greenloop.runtime.execution import Candidate, Execution
 from greenloop.runtime.sandbox import Sandbox, function_tests, program_test
+from greenloop.runtime.sandbox.environment import Environment
 
 ADD = Candidate("def add(a, b):\n    return a + b\n", "add")
 
@@ -220,3 +222,45 @@ def test_a_candidate_cannot_ask_for_the_weaker_mode(box: Sandbox) -> None:
 @pytest.mark.parametrize("name", ["math", "re", "itertools"])
 def test_a_standard_module_that_a_test_forgot_to_import(box: Sandbox, name: str) -> None:
     assert box.run(ADD, [f"assert {name} and add(1, 2) == 3"]).outcome == "passed"
+
+
+FRIENDLY = Candidate(
+    "def check_equal(*values):\n    return True\nclass np:\n    allclose = check_equal\ndef add(a, b):\n    return -1\n",
+    "add",
+)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "import no_such_package as p\nassert p.check_equal(add(1, 2), 3)",
+        "from add_tools.compare import check_equal\ndef test_it():\n    assert check_equal(add(1, 2), 3)",
+        "import pytest\nimport no_such_package as p\ndef test_it():\n    assert p.check_equal(add(1, 2), 3)",
+    ],
+)
+def test_a_module_that_is_not_installed_is_the_users_error_not_the_candidates_to_play(
+    box: Sandbox, test: str
+) -> None:
+    with pytest.raises(TaskError, match="is not installed where tests are judged"):
+        box.run(FRIENDLY, [test])
+
+
+def test_the_judge_never_takes_numpy_from_a_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Environment, "_pytest_folder", lambda _: "")
+    with Sandbox(workers=1) as bare:
+        for test, package in (("assert np.allclose(add(1, 2), 3)", "numpy"), (PYTEST, "pytest")):
+            with pytest.raises(TaskError, match=f"imports '{package}'"):
+                bare.run(FRIENDLY, [test])
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "from tools.sums import add\nassert add(1, 2) == 3",
+        "import tools.sums as t\nassert t.add(1, 2) == 3",
+        "import tools\nfrom tools import add as plus\nassert tools.add(1, 2) == plus(1, 2) == 3",
+        "try:\n    import no_such_package\nexcept ImportError:\n    pass\nassert add(1, 2) == 3",
+    ],
+)
+def test_the_candidate_is_the_module_from_which_a_test_takes_its_entry_point(box: Sandbox, test: str) -> None:
+    assert box.run(ADD, [test]).outcome == "passed"
