@@ -58,8 +58,8 @@ class Choice(Knob):
         labels = [label(o) for o in self.options]
         if len(set(labels)) != len(labels):
             raise ProgramError(f"Choice has the same option twice: {labels}")
-        self.default = self.options[0] if default is None and None not in self.options else default
-        super().__init__(self.default)
+        super().__init__(self.options[0] if default is None and None not in self.options else default)
+        self.default = self.value
 
     @property
     def labels(self) -> list[str]:
@@ -93,8 +93,8 @@ class _Number(Knob):
 
     def __init__(self, low: Any, high: Any, *, default: Any, step: Any, log: bool) -> None:
         self.low, self.high, self.step, self.log = low, high, step, log
-        self.default = default
         super().__init__(default)
+        self.default = self.value
 
     def dump_state(self, json_mode: bool = True) -> dict[str, Any]:
         """The knob as plain JSON data."""
@@ -219,6 +219,14 @@ class Float(_Number):
     def largest(self) -> float:
         """The largest value that it can take: the last step that is not above `high`."""
         return self.high if self.step is None else _at(self.low, self.step, int(self.size) - 1)
+
+    def nearest(self, value: float) -> float:
+        """The step nearest to a value, as it is written: 0.3 where a sum of steps is 0.30000000000000004."""
+        return (
+            float(value)
+            if self.step is None
+            else _at(self.low, self.step, round((value - self.low) / self.step))
+        )
 
     def check(self, value: Any) -> float:
         """The value as a float, if it is in range."""

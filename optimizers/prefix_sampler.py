@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ..modules.knobs import Knob
 from .posterior import Posterior
-from .space import grid
+from .space import grid, on_step
 from .trials import Values, tried
 
 _KEEP = 0.9
@@ -92,7 +92,8 @@ class PrefixSampler(optuna.samplers.BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """TPE's draw."""
-        return self._rest.sample_relative(study, trial, search_space)
+        drawn = self._rest.sample_relative(study, trial, search_space)
+        return {name: on_step(self._knobs.get(name), value) for name, value in drawn.items()}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -100,8 +101,9 @@ class PrefixSampler(optuna.samplers.BaseSampler):
         """A kept value, else TPE's draw."""
         kept = self._kept.get(trial.number, {})
         if param_name in kept:
-            return kept[param_name]
-        return self._rest.sample_independent(study, trial, param_name, param_distribution)
+            return on_step(self._knobs.get(param_name), kept[param_name])
+        drawn = self._rest.sample_independent(study, trial, param_name, param_distribution)
+        return on_step(self._knobs.get(param_name), drawn)
 
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None

@@ -92,8 +92,13 @@ def _points(knob: Knob) -> list[Any]:
     if isinstance(knob, Int):
         return list(range(knob.low, knob.high + 1, knob.step))
     if isinstance(knob, Float) and knob.step:
-        return [round(knob.low + i * knob.step, 12) for i in range(int(knob.size))]
+        return [knob.nearest(knob.low + i * knob.step) for i in range(int(knob.size))]
     raise UsageError("a continuous knob has no grid")
+
+
+def on_step(knob: Knob | None, value: Any) -> Any:
+    """A drawn value as the grid and the defaults have it: Optuna adds steps up, and one of 0.1 has two values then."""
+    return knob.nearest(value) if isinstance(knob, Float) else value
 
 
 def place_of(knob: Knob, value: Any) -> float:

@@ -9,6 +9,7 @@ import greenloop as gl
 import optuna
 import pytest
 from greenloop.optimizers.prefix_sampler import PrefixSampler, stages_of
+from greenloop.optimizers.space import grid, plain_values, suggest
 from greenloop.testing.simulated_program import SimulatedLoop, SimulatedWorld, simulated_verdicts
 
 PATHS = ["max_iterations", "generate.temperature", "execute.feedback", "refine.temperature"]
@@ -37,6 +38,28 @@ def test_stages_are_modules_in_the_order_of_the_walk_and_the_programs_own_knobs_
         ["max_iterations"],
     ]
     assert stages_of(["samples"]) == [["samples"]]
+
+
+def test_steps_are_drawn_as_grid_and_defaults_write_them() -> None:
+    knobs = {
+        "generate.temperature": gl.Float(0, 1, step=0.1, default=0),
+        "refine.temperature": gl.Float(0, 1, step=0.5, default=1),
+    }
+    points = [
+        {"generate.temperature": k / 10, "refine.temperature": r / 2} for k in range(11) for r in range(3)
+    ]
+    assert grid(knobs) == points
+    study = optuna.create_study(direction="maximize")
+    first = plain_values(knobs, default=True)
+    for values in (first, *points):
+        study.enqueue_trial(values, skip_if_exists=True)
+    assert len(study.trials) == len(points), "the default is one of the grid's points, 0 and 0.0 the same"
+    study = optuna.create_study(direction="maximize")
+    for seed in range(40):
+        study.sampler = PrefixSampler(knobs, seed=seed)
+        trial = study.ask()
+        assert suggest(trial, knobs) in points
+        study.tell(trial, -abs(trial.params["generate.temperature"] - 0.3))
 
 
 @pytest.mark.parametrize("directions", [["maximize"], ["maximize", "minimize"]])
