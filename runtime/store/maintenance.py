@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import String, delete, func, select, text
+from sqlalchemy import Table, delete, func, select, text, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...errors import UsageError
@@ -97,9 +97,14 @@ def check(store: Store) -> list[str]:
             with store.reading() as connection:
                 found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check(20)"))]
             problems += [f"the file: {line}" for line in found if line != "ok"]
-        for table in (schema.answers, schema.executions):
-            problems += _unreadable(store, table, "key")
-        problems += _unreadable(store, schema.runs, "identity")
+        for table, *names in (
+            (schema.answers, "key"),
+            (schema.executions, "key"),
+            (schema.runs, "identity"),
+            (schema.attempts, "run_id", "number"),
+            (schema.accounts, "name", "worker"),
+        ):
+            problems += _unreadable(store, table, names)
         with store.reading() as connection:
             known = select(schema.runs.c.id)
             orphans = select(func.count()).where(schema.attempts.c.run_id.not_in(known))
@@ -162,23 +167,23 @@ def prune(
     return taken
 
 
-def _unreadable(store: Store, table: Any, name: str) -> list[str]:
-    """Entries whose JSON is damaged, looked through in pages."""
+def _unreadable(store: Store, table: Table, names: list[str]) -> list[str]:
+    """Entries whose JSON is damaged, looked through in pages in the order of these columns, which tell them apart."""
     lines: list[str] = []
-    last = ""
-    key = table.c[name]
+    keys = [table.c[name] for name in names]
+    query = select(*keys, table.c.content).order_by(*keys).limit(_PAGE)
+    page = query
     while True:
         with store.reading() as connection:
-            query = select(key.cast(String), table.c.content).where(key > last).order_by(key).limit(_PAGE)
-            page = connection.execute(query).all()
-        for found, content in page:
-            last = found
+            rows = connection.execute(page).all()
+        for *found, content in rows:
             try:
                 json.loads(content)
             except ValueError:
-                lines.append(f"{table.name}: the entry {found} is damaged")
-        if len(page) < _PAGE:
+                lines.append(f"{table.name}: the entry {' '.join(map(str, found))} is damaged")
+        if len(rows) < _PAGE:
             return lines
+        page = query.where(tuple_(*keys) > tuple_(*rows[-1][:-1]))
 
 
 def _size(store: Store) -> int | None:

@@ -205,7 +205,7 @@ class Store:
         try:
             return json.loads(content)
         except ValueError as error:
-            advice = "a stored entry is damaged; `greenloop store stats` says which"
+            advice = "a stored entry is damaged; `greenloop store check` says which"
             raise StoreError(f"{shown(self.parsed_url)}: {advice}") from error
 
 

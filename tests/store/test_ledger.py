@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from greenloop.errors import UsageError
-from greenloop.runtime.store import Store, open_store
+from greenloop.errors import StoreError, UsageError
+from greenloop.runtime.store import Store, maintenance, open_store
+from greenloop.runtime.store.accounts import put_account
 from greenloop.runtime.store.export import write
 from greenloop.runtime.store.maintenance import check, prune, stats
 
@@ -134,3 +135,21 @@ def test_check_finds_damaged_entries(store: Store) -> None:
     with store.writer.begin() as connection:
         connection.exec_driver_sql("UPDATE greenloop_answers SET content = '{' WHERE key = 'a'")
     assert check(store) == ["greenloop_answers: the entry a is damaged"]
+
+
+def test_check_finds_every_entry_that_reading_refuses_on_whatever_page(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "_PAGE", 2)
+    fill(store)
+    put_account(store, "search", "worker", {"calls": 1})
+    with store.writer.begin() as connection:
+        connection.exec_driver_sql("UPDATE greenloop_attempts SET content = '{' WHERE number = 1")
+        connection.exec_driver_sql("UPDATE greenloop_accounts SET content = ''")
+    with pytest.raises(StoreError, match="`greenloop store check` says which"):
+        list(store.runs())
+    assert check(store) == [
+        "greenloop_attempts: the entry 1 1 is damaged",
+        "greenloop_attempts: the entry 2 1 is damaged",
+        "greenloop_accounts: the entry search worker is damaged",
+    ]
