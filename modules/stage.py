@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, cast
-from weakref import WeakKeyDictionary
 
 import dspy
 
@@ -20,10 +18,8 @@ from ..runtime.run import Run, collect_calls, current_run, current_session, use_
 from ..runtime.structured import Form
 from .adapter import CodeAdapter
 from .allowed import AT_LEAST_ONE, YES_OR_NO, Number, OneOf, Tunable
+from .direct_calls import direct_run
 from .settings import Setting, setting
-
-_fallback_runs: WeakKeyDictionary[dspy.Module, dict[tuple[int, str], Run]] = WeakKeyDictionary()
-_fallback_lock = threading.Lock()
 
 
 class ModelStage(Tunable):
@@ -184,8 +180,7 @@ def _own_errors() -> Generator[None, None, None]:
 def run_of(problem: Problem) -> Run:
     """The run that a stage's call belongs to.
 
-    Inside `gl.Program` and in scoring that is the run under way. A plain `dspy.Module` called directly has none:
-    its calls then share a run per (root module, thread, problem), so that a loop draws afresh in each iteration.
+    Inside `gl.Program` and in scoring that is the run under way; for what is called directly see `direct_run`.
 
     Raises:
         ProgramError: It is not a `Problem`.
@@ -194,20 +189,7 @@ def run_of(problem: Problem) -> Run:
         raise ProgramError(
             f"a program is called with problem=task.problem, not with a {type(problem).__name__}"
         )
-    active = current_run()
-    if active is not None:
-        return active
-    callers = cast("list[dspy.Module]", dspy.settings.caller_modules or [])
-    session = current_session()
-    if not callers:
-        return session.open_run(problem.digest, task_id=problem.task_id)
-    with _fallback_lock:
-        runs = _fallback_runs.setdefault(callers[0], {})
-        key = (threading.get_ident(), problem.digest)
-        run = runs.get(key)
-        if run is None or run.session is not session:
-            run = runs[key] = session.open_run(problem.digest, task_id=problem.task_id)
-        return run
+    return current_run() or direct_run(problem, current_session())
 
 
 @contextmanager

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
 import dspy
 import greenloop as gl
 import pytest
 from greenloop.errors import ProgramError
+from greenloop.modules.direct_calls import MOST_BY_HAND
 from greenloop.modules.settings import settings
+from greenloop.modules.stage import run_of
 from greenloop.testing import ScriptedModel
 
 GOOD = "```python\ndef add(a, b):\n    return a + b\n```"
@@ -140,20 +145,48 @@ def test_more_iterations_share_the_calls_of_fewer(task: gl.Task) -> None:
         assert session.meter.paid.calls == 4
 
 
+class Own(dspy.Module):
+    def __init__(self, model) -> None:
+        super().__init__()
+        self.draft = gl.Generate(model=model)
+
+    def forward(self, problem):
+        codes = [self.draft(problem=problem).code for _ in range(3)]
+        return dspy.Prediction(code=codes[-1])
+
+
 def test_a_plain_dspy_module_draws_afresh_in_its_loop(task: gl.Task) -> None:
-    class Own(dspy.Module):
-        def __init__(self, model) -> None:
-            super().__init__()
-            self.draft = gl.Generate(model=model)
-
-        def forward(self, problem):
-            codes = [self.draft(problem=problem).code for _ in range(3)]
-            return dspy.Prediction(code=codes[-1])
-
     model = ScriptedModel([WRONG])
     with gl.session():
         Own(model)(problem=task.problem)
     assert len({call.seed for call in model.calls}) == 3
+
+
+def test_a_plain_dspy_module_draws_the_same_in_every_call_on_any_thread(task: gl.Task) -> None:
+    model = ScriptedModel([WRONG])
+    with gl.session():
+        own = Own(model)
+        for _ in range(3):
+            own(problem=task.problem)
+        for program in (own, own.deepcopy()):
+            with ThreadPoolExecutor(2) as pool:
+                jobs = [pool.submit(copy_context().run, program, problem=task.problem) for _ in range(4)]
+            assert all(job.result().code for job in jobs)
+    assert len(model.calls) == 3
+
+
+def test_a_stage_called_by_hand_draws_afresh_and_keeps_a_bounded_number_of_runs(task: gl.Task) -> None:
+    model = ScriptedModel([WRONG])
+    stage = gl.Generate(model=model)
+    problems = [gl.Task(task_id="t", prompt=str(i), entry_point="f").problem for i in range(MOST_BY_HAND + 1)]
+    with gl.session():
+        for _ in range(3):
+            stage(problem=task.problem)
+        assert len({call.seed for call in model.calls}) == 3
+        with dspy.context(caller_modules=[stage]):
+            runs = [run_of(problem) for problem in problems]
+            assert run_of(problems[-1]) is runs[-1]
+            assert run_of(problems[0]) is not runs[0]
 
 
 def test_a_stage_without_a_model_follows_dspy_configure(task: gl.Task) -> None:
