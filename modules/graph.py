@@ -13,7 +13,7 @@ from .execute import Execute
 from .generate import Generate
 from .graph_nodes import Draft, Drafts, Mend
 from .guided import GuidedGenerate
-from .plan import Plan
+from .plan import GenerateByPlan, Plan
 from .program import Program
 from .refine import Refine
 from .route import Route
@@ -75,7 +75,7 @@ class Graph(Program):
         if any(module is not None for module in given[len(parsed.nodes) :]):
             raise ProgramError(f"the wiring has {len(parsed.nodes)} nodes, and more modules were given")
         for i, (node, name, module) in enumerate(zip(parsed.nodes, parsed.names, given, strict=False), 1):
-            made = module or _default(node.kind, name)
+            made = module or _default(node.kind, name, by_plan=bool(node.takes.get("plan")))
             if not isinstance(made, _MODULES[node.kind]):
                 raise ProgramError(f"node{i} is {node.kind}: it takes no {type(made).__name__}")
             setattr(self, f"node{i}", made)
@@ -182,10 +182,10 @@ _MODULES: dict[str, type[dspy.Module]] = {
 }
 
 
-def _default(kind: str, name: str) -> dspy.Module:
+def _default(kind: str, name: str, *, by_plan: bool) -> dspy.Module:
     made: dict[str, Any] = {
         "plan": lambda: Plan(name=name),
-        "generate": lambda: Drafts(write=Generate(name=name)),
+        "generate": lambda: Drafts(write=(GenerateByPlan if by_plan else Generate)(name=name)),
         "write_tests": lambda: WriteTests(name=name),
         "execute": Execute,
         "critique": lambda: Critique(name=name),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dspy
 import greenloop as gl
 import pytest
 from greenloop.errors import ProgramError
@@ -94,6 +95,14 @@ def test_plan_own_tests_and_select_work_together() -> None:
     assert "a + b" in made.code
     assert made.execution.tests_total == 2
     assert len(writer.calls) == 3
+
+
+def test_a_generate_node_that_is_left_out_writes_by_the_plan_that_is_wired_to_it() -> None:
+    model = ScriptedModel(["1. Add.", GOOD])
+    graph = Graph(wiring=Wiring((WiredNode("plan"), WiredNode("generate", {"plan": (1,)})), 2))
+    with dspy.context(lm=model):
+        assert "a + b" in solve(graph).code
+    assert "1. Add." in model.calls[1].messages[-1]["content"]
 
 
 def test_escalation_and_routing_are_menders() -> None:
