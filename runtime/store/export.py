@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -71,12 +72,14 @@ def write(store: Store, path: str | os.PathLike[str], format: Format = "jsonl", 
         Rows written.
 
     Raises:
-        UsageError: The format is unknown, pyarrow is missing, or the folder is.
+        UsageError: The format is unknown, pyarrow is missing, the folder is, or `path` is a folder.
         StoreError: The store cannot be read.
     """
     target = Path(path)
     if not target.parent.is_dir():
         raise UsageError(f"there is no folder {target.parent}")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder: name a file in it")
     if format not in ("jsonl", "parquet", "chat"):
         raise UsageError(f"unknown format {format!r}: jsonl, parquet or chat")
     rows = chats(store, **filter) if format == "chat" else attempts(store, **filter)
@@ -91,7 +94,7 @@ def write(store: Store, path: str | os.PathLike[str], format: Format = "jsonl", 
 
 def _lines(rows: Iterator[dict[str, Any]], path: Path) -> int:
     count = 0
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
@@ -105,22 +108,20 @@ def _parquet(rows: Iterator[dict[str, Any]], path: Path) -> int:
     except ImportError as error:
         raise UsageError("Parquet needs pyarrow: pip install pyarrow, or write jsonl") from error
     count = 0
-    schema: Any = None
-    writer: Any = None
-    try:
-        while batch := [_flat(row) for row in itertools.islice(rows, _BATCH)]:
-            if schema is None:
-                names = dict.fromkeys(name for row in batch for name in row)
-                schema = pa.schema([(name, _column_type(pa, batch, name)) for name in names])
-                writer = pq.ParquetWriter(path, schema)
-            known = [{f.name: _cell(pa, f, row.get(f.name)) for f in schema} for row in batch]
-            writer.write_table(pa.Table.from_pylist(known, schema=schema))
-            count += len(batch)
-        if writer is None:
-            pq.write_table(pa.table({"task_id": pa.array([], pa.string())}), path)
-    finally:
-        if writer is not None:
-            writer.close()
+    with tempfile.TemporaryFile("w+", encoding="utf-8", dir=path.parent) as kept:
+        kinds: dict[str, set[type]] = {}
+        for row in map(_flat, rows):  # a row far down may have a field, or a type, that no other has
+            for name, value in row.items():
+                kinds.setdefault(name, set()).update({type(value)} if value is not None else ())
+            kept.write(json.dumps(row) + "\n")
+            count += 1
+        kept.seek(0)
+        columns = kinds or {"task_id": set[type]()}
+        schema: Any = pa.schema([(name, _column_type(pa, found)) for name, found in columns.items()])
+        with pq.ParquetWriter(path, schema) as writer:
+            while batch := [json.loads(line) for line in itertools.islice(kept, _BATCH)]:
+                known = [{f.name: _cell(pa, f, row.get(f.name)) for f in schema} for row in batch]
+                writer.write_table(pa.Table.from_pylist(known, schema=schema))
     return count
 
 
@@ -134,8 +135,7 @@ def _cell(pa: Any, field: Any, value: Any) -> Any:
     return json.dumps(value) if mixed else value
 
 
-def _column_type(pa: Any, batch: list[dict[str, Any]], name: str) -> Any:
-    kinds = {type(row[name]) for row in batch if row.get(name) is not None}
+def _column_type(pa: Any, kinds: set[type]) -> Any:
     if kinds == {bool}:
         return pa.bool_()
     if kinds == {int}:

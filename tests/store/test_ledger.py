@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from greenloop.errors import StoreError, UsageError
-from greenloop.runtime.store import Store, maintenance, open_store
+from greenloop.runtime.store import Store, export, maintenance, open_store
 from greenloop.runtime.store.accounts import put_account
 from greenloop.runtime.store.export import write
 from greenloop.runtime.store.maintenance import check, prune, stats
@@ -103,7 +103,27 @@ def test_export_as_lines_as_parquet_and_as_chats(store: Store, tmp_path: Path) -
     assert parquet.read_table(tmp_path / "a.parquet").column("attempt_code").to_pylist()[0] == "pass"
 
 
+def test_parquet_has_the_fields_and_types_of_every_row(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    monkeypatch.setattr(export, "_BATCH", 1)
+    store.record_run(run_row(score=1, late=None), ATTEMPTS[:1])
+    store.record_run(run_row(task_id="u", score=0.5, late="here", mixed=1), ATTEMPTS[:1])
+    store.record_run(run_row(task_id="v", score=0, mixed="two"), ATTEMPTS[:1])
+    assert write(store, tmp_path / "a.parquet", "parquet") == 3
+    table = parquet.read_table(tmp_path / "a.parquet")
+    columns = {name: table.column(name).to_pylist() for name in ("score", "late", "mixed")}
+    assert columns == {
+        "score": [1.0, 0.5, 0.0],
+        "late": [None, "here", None],
+        "mixed": [None, "1", "two"],
+    }
+
+
 def test_export_into_a_missing_folder_or_format_is_one_clear_line(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder: name a file"):
+        write(store, tmp_path)
     with pytest.raises(UsageError, match="there is no folder"):
         write(store, tmp_path / "none" / "a.jsonl")
     with pytest.raises(UsageError, match="unknown format 'csv'"):
