@@ -17,7 +17,7 @@ from typing import Any
 
 from dspy.lm15 import Request, Response
 
-from ..errors import GreenloopError
+from ..errors import GreenloopError, UsageError
 from .backends.base import Answer, Backend, Call
 from .budget import Settle
 from .endpoint_queue import EndpointQueue, queue_of
@@ -89,13 +89,22 @@ class Engine:
     def dump_state(self) -> dict[str, Any]:
         """The model's name and options, without keys: DSPy saves programs with it."""
         spec = self.backend.spec
-        return {"name": spec.name, "options": spec.options.model_dump(mode="json", exclude_defaults=True)}
+        state = {"name": spec.name, "options": spec.options.model_dump(mode="json", exclude_defaults=True)}
+        return state | ({"own": True} if spec.backend == "custom" else {})
 
     @classmethod
     def load_state(cls, state: dict[str, Any]) -> Engine:
-        """The engine that `dump_state` described."""
+        """The engine that `dump_state` described.
+
+        Raises:
+            UsageError: It was one around a model object of the user's own, which its name does not bring back.
+        """
         from .language_model import engine_for
 
+        if state.get("own"):
+            raise UsageError(
+                f"{state['name']} was a model object of your own: save the program without it, and set it after loading"
+            )
         return engine_for(str(state["name"]), **state.get("options", {}))
 
     def complete(self, request: Request) -> Response:

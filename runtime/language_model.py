@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import threading
@@ -9,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any, cast
 
 import dspy
+from dspy.clients.base_lm import LM_CLASS_STATE_KEY
 from pydantic import SecretStr
 
 from ..errors import UsageError
@@ -23,6 +25,12 @@ _lock = threading.Lock()
 _asking: ContextVar[bool] = ContextVar("greenloop_asking", default=False)
 
 _CLIENT_SETTINGS = ("api_key", "api_base", "base_url", "timeout")
+_NO_SETTINGS = {
+    *(set(inspect.signature(dspy.LM.__init__).parameters) - {"temperature", "max_tokens"}),
+    *_CLIENT_SETTINGS,
+    LM_CLASS_STATE_KEY,
+}
+"""What DSPy saves of a language model beside its generation settings."""
 
 
 class _TruncationsAreCounted(logging.Filter):
@@ -83,10 +91,8 @@ class LanguageModel(dspy.LM):
     def load_state(cls, state: dict[str, Any], *, allow_custom_lm_class: bool = False) -> LanguageModel:
         """The model that `dump_state` described; keys have to be given anew."""
         saved = state["engine"]["state"]
-        settings = {
-            k: state[k] for k in ("temperature", "max_tokens", "top_p", "seed") if state.get(k) is not None
-        }
-        return cls(engine_for(saved["name"], **saved.get("options", {})), **settings)
+        settings = {k: v for k, v in state.items() if v is not None and k not in _NO_SETTINGS}
+        return cls(Engine.load_state(saved), **settings)
 
 
 def language_model(model: str | dspy.BaseLM, **options: Any) -> LanguageModel:
@@ -107,7 +113,7 @@ def language_model(model: str | dspy.BaseLM, **options: Any) -> LanguageModel:
         >>> lm("Say hello.")  # doctest: +SKIP
     """
     if isinstance(model, LanguageModel):
-        return model if not options else LanguageModel(_changed(model, options), **_settings(model))
+        return model if not options else _taken_over(model, options)
     if isinstance(model, str):
         return LanguageModel(engine_for(model, **options))
     if not isinstance(model, dspy.BaseLM):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -162,8 +168,12 @@ def make_backend(spec: ModelSpec) -> Backend:
     return LitellmBackend(spec)
 
 
-def _changed(lm: LanguageModel, options: dict[str, Any]) -> Engine:
-    spec = cast(Engine, lm.engine).backend.spec
+def _changed(engine: Engine, options: dict[str, Any]) -> Engine:
+    spec = engine.backend.spec
+    if not options:
+        return engine
+    if spec.backend == "custom":
+        raise UsageError(f"{spec.name}: options of a model object of your own are given where it is made")
     kept = spec.options.model_dump(exclude_defaults=True) | {"api_key": spec.options.api_key}
     return engine_for(spec.name, **{k: v for k, v in (kept | options).items() if v is not None})
 
@@ -177,7 +187,7 @@ def _taken_over(lm: dspy.BaseLM, options: dict[str, Any]) -> LanguageModel:
     """Our engine around a `dspy.LM`: around its litellm model, or around its own engine where it has one."""
     engine = getattr(lm, "engine", None)
     if isinstance(engine, Engine):
-        return LanguageModel(engine, **_settings(lm))
+        return LanguageModel(_changed(engine, options), **_settings(lm))
     if isinstance(lm, dspy.LM) and isinstance(engine, str):
         given = dict(options)
         if (key := lm.kwargs.get("api_key")) is not None:

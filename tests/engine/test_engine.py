@@ -170,7 +170,8 @@ def test_copies_of_a_program_share_the_engine() -> None:
 
 def test_a_program_is_saved_and_loaded_with_its_model(tmp_path: Path) -> None:
     predict = dspy.Predict("question -> answer")
-    predict.set_lm(language_model("openai:m@http://127.0.0.1:9", temperature=0.25, num_ctx=512))
+    engine = language_model("openai:m@http://127.0.0.1:9", temperature=0.25, num_ctx=512).engine
+    predict.set_lm(LanguageModel(engine, max_tokens=77, stop=["END"], presence_penalty=0.5))
     predict.save(tmp_path / "p.json")
     assert "api_key" not in json.dumps(json.loads((tmp_path / "p.json").read_text()))
     fresh = dspy.Predict("question -> answer")
@@ -178,6 +179,17 @@ def test_a_program_is_saved_and_loaded_with_its_model(tmp_path: Path) -> None:
     assert isinstance(fresh.lm, LanguageModel)
     assert fresh.lm.engine is predict.lm.engine
     assert fresh.lm.spec.options.temperature == 0.25
+    assert fresh.lm.kwargs == predict.lm.kwargs
+
+
+def test_a_model_object_of_the_users_own_is_not_loaded_or_changed_by_its_name(tmp_path: Path) -> None:
+    predict = dspy.Predict("question -> answer")
+    predict.set_lm(language_model(dspy.LM("openai/gpt-4o", engine=OwnEngine(), cache=False)))
+    predict.save(tmp_path / "p.json")
+    with pytest.raises(UsageError, match="openai/gpt-4o was a model object of your own"):
+        predict.load(tmp_path / "p.json", allow_unsafe_lm_state=True)
+    with pytest.raises(UsageError, match="are given where it is made"):
+        language_model(predict.lm, slots=2)
 
 
 def test_names_and_options_share_one_engine_and_keys_stay_secret() -> None:
@@ -195,6 +207,9 @@ def test_a_plain_dspy_lm_is_taken_over_with_its_settings() -> None:
     assert ours.spec.name == "openai:m@http://127.0.0.1:9/v1"
     assert (ours.kwargs["temperature"], ours.kwargs["max_tokens"], ours.cache) == (0.3, 77, False)
     assert language_model(ours) is ours
+    on_our_engine = dspy.LM("openai/m", engine=ours.engine, temperature=0.3)
+    assert language_model(on_our_engine).engine is ours.engine
+    assert language_model(on_our_engine, slots=3).spec.options.slots == 3
     ollama = language_model(dspy.LM("ollama_chat/m", api_base="http://127.0.0.1:9"))
     assert ollama.spec.name == "ollama:m@http://127.0.0.1:9"
 
