@@ -34,6 +34,7 @@ from .program_settings import program_settings, unusual_conditions
 from .progress import Pace, Progress
 from .scores import Scores, TaskScore
 from .sharing import SharedJobs
+from .unread_answer import unread_attempt
 
 Metric = Callable[..., Any]
 """DSPy's convention: metric(example, pred, trace=None) → bool or number."""
@@ -86,7 +87,7 @@ def score(
         UsageError: `paper_faithful` with a program that asks in other words than the paper's.
         InfrastructureError: A model's server or the sandbox failed for good; what was paid for is stored, and the
             same call goes on where it ended.
-        ProgramError: The program or the metric raised.
+        ProgramError: The program or the metric raised; an answer that DSPy cannot read is one without code.
         BudgetExhausted: The session's budget is spent.
     """
     _validate(tasks, replicates)
@@ -200,17 +201,23 @@ class Conditions:
 def score_one(how: Conditions, task: Task, replicate: int) -> tuple[TaskScore, dict[str, str]]:
     """Run one program on one task once, judge the result on all tests, and write the ledger.
 
+    Where an adapter of DSPy's cannot read what the model answered (`dspy.AdapterParseError`), the program gave no code.
+
     Returns:
         The score, and name to digest of the models that were called.
     """
     session, steering = how.session, how.steering
     problem = task.problem_for(steering)
     run = session.open_run(problem.digest, replicate, task.task_id)
+    unread = False
     with use_run(run):
         try:
             prediction = how.program(problem=problem)
         except GreenloopError:
             raise
+        except dspy.AdapterParseError as error:
+            run.add_attempt(unread_attempt(run, error))
+            prediction, unread = dspy.Prediction(code=""), True
         except Exception as error:
             raise ProgramError(
                 f"the program raised {type(error).__name__} on task {task.task_id}: {error}"
@@ -222,7 +229,8 @@ def score_one(how: Conditions, task: Task, replicate: int) -> tuple[TaskScore, d
             )
         trajectory = trajectory_of(run, code)
         verdict = check(task, code, tests="all", limits=how.limits)
-        value = float(verdict.passed) if how.metric is solved else _measured(how.metric, task, prediction)
+        judged = how.metric is solved or unread  # a metric may look at fields that were not read
+        value = float(verdict.passed) if judged else _measured(how.metric, task, prediction)
     chosen = trajectory.best
     steered = chosen.execution.outcome if chosen and chosen.execution else "unverified"
     spent = spent_by_stage(run.calls)

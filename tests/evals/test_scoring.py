@@ -96,6 +96,29 @@ def test_a_program_that_raises_is_named_not_scored() -> None:
         gl.score(Broken(), TASKS[:1])
 
 
+def test_an_answer_that_dspy_cannot_read_is_an_attempt_without_code(tmp_path) -> None:
+    class Plain(dspy.Module):
+        def __init__(self):
+            super().__init__()
+            self.write = dspy.Predict("problem -> code")
+
+        def forward(self, problem):
+            return self.write(problem=problem.render())
+
+    def answer(messages: list[dict]) -> str:
+        right = "adds 0" in messages[-1]["content"]
+        return "[[ ## code ## ]]\ndef f(x): return x\n\n[[ ## completed ## ]]" if right else "Let me think."
+
+    with gl.session() as session, dspy.context(lm=ScriptedModel(answer), adapter=dspy.ChatAdapter()):
+        scores = gl.score(Plain(), TASKS[:2])
+        rows = {row["task_id"]: row for row in session.store.runs()}
+    assert [item.score for item in scores.items] == [1.0, 0.0]
+    assert rows["t1"]["outcome"] == "no_code"
+    (attempt,) = rows["t1"]["attempts"]
+    assert (attempt["answer"], attempt["flags"]) == ("Let me think.", ["unread_answer"])
+    assert attempt["usage"]["calls"] == 1
+
+
 def test_a_program_without_code_is_named() -> None:
     class Empty(dspy.Module):
         def forward(self, problem):
