@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from ..errors import UsageError
 from ..evals.split import split
 from ..optimizers.artifact import export
 from ..optimizers.front import CheapestWithin
@@ -69,7 +71,17 @@ def tune(
         float | None,
         typer.Option("--within", min=0, help="take the cheapest at most so many points below the best"),
     ] = None,
-    by: Annotated[str, typer.Option("--by", help="cheapest by compute or by seconds")] = "compute",
+    by: Annotated[
+        str | None, typer.Option("--by", help="cheapest by compute (the default) or by seconds")
+    ] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameters",
+            metavar="MODEL=COUNT",
+            help="number of parameters of a model whose server publishes none; may stand several times",
+        ),
+    ] = None,
     folds: Annotated[
         int | None,
         typer.Option(
@@ -96,7 +108,7 @@ def tune(
     as_json: JsonOption = False,
 ) -> None:
     """Tune generate-execute-refine on your tasks, confirm the choice on locked ones, export it."""
-    target, pool = export_target(out_folder), pool_of(model)
+    target, pool, sizes = export_target(out_folder), pool_of(model), _sizes(parameters or [])
     chosen = read_tasks(tasks, data, limit)
     tuned_on, locked = split(chosen, train, seed=seed)
     budget = Budget(
@@ -106,7 +118,9 @@ def tune(
         timeout_s=budget_seconds,
         n_trials=trials,
     )
-    pick = CheapestWithin(points=within, by=by) if within is not None else None
+    if by is not None and within is None:
+        raise UsageError("--by says by what --within picks: give --within POINTS, too")
+    pick = CheapestWithin(points=within, by=by or "compute") if within is not None else None
     program = tunable_program(pool, max_tokens=max_tokens)
     check_models(program, chosen, oracle=oracle)
     with tuning_progress() as tell:
@@ -118,6 +132,7 @@ def tune(
             replicates=replicates,
             objectives=("quality", "compute", "seconds") if pareto else ("quality",),
             pick=pick,
+            parameters=sizes,
             folds="few" if folds is None else folds,  # the locked tasks are this command's own split
             study=study,
             oracle=oracle,
@@ -129,6 +144,20 @@ def tune(
     folder, evidence = export(tuned, target), evidence_of(tuned)
     settings = [f"  {path} = {value}" for path, value in evidence.settings.items()]
     tell_found(evidence, folder, settings, as_json=as_json)
+
+
+def _sizes(given: list[str]) -> dict[str, float]:
+    """Model to its number of parameters; names may hold a = of their own."""
+    sizes: dict[str, float] = {}
+    for one in given:
+        model, _, count = one.rpartition("=")
+        try:
+            sizes[model] = float(count)
+        except ValueError:
+            sizes[model] = math.nan
+        if not model or not (math.isfinite(sizes[model]) and sizes[model] > 0):
+            raise UsageError(f"--parameters is MODEL=COUNT, such as ollama:mine=1.5e9, got {one!r}")
+    return sizes
 
 
 @contextmanager

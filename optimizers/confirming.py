@@ -38,6 +38,7 @@ class Measured:
         reached: Its compute as a share of the chosen one's; under 1 where even the most samples spend less.
         note: What is missing, in words.
         is_default: The defaults themselves were chosen.
+        caveat: What is to be said of equal compute; see `Costing.caveat`.
     """
 
     chosen: Scores | None
@@ -46,6 +47,7 @@ class Measured:
     note: str
     is_default: bool
     reached: float = 1.0
+    caveat: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def confirm(
     score: Scorer,
     seed: int,
     cost: Coster | None = None,
+    caveat: str = "",
 ) -> Confirmation:
     """Score the chosen program once on the locked tasks, beside the defaults, the strongest single model, and
     resampling with that model at equal compute.
@@ -91,10 +94,19 @@ def confirm(
         score: How to score.
         seed: Seed of the permutations and the bootstrap.
         cost: As-if compute of scores, parameters × tokens where models differ; tokens without it.
+        caveat: What is to be said where compute is called equal.
     """
     if not locked:
         return Confirmation("not confirmed: there were no validation tasks", None, (), None)
-    measured = measure(chosen, default, trainset=trainset, locked=locked, score=score, cost=cost)
+    measured = measure(
+        chosen,
+        default,
+        trainset=trainset,
+        locked=locked,
+        score=score,
+        cost=cost,
+        caveat=caveat,
+    )
     return judge([measured], tasks=len(locked), replicates=replicates, seed=seed)
 
 
@@ -106,6 +118,7 @@ def measure(
     locked: Sequence[Task],
     score: Scorer,
     cost: Coster | None = None,
+    caveat: str = "",
 ) -> Measured:
     """Score the chosen program and its baselines on tasks that its selection did not see; see `confirm`."""
     try:
@@ -123,7 +136,7 @@ def measure(
         reached = spent / wanted if wanted else 1.0
     except BudgetExhausted:
         note = "; the budget ended before all baselines were scored"
-    return Measured(mine, rows, samples, note, default is None, reached)
+    return Measured(mine, rows, samples, note, default is None, reached, caveat)
 
 
 def judge(
@@ -182,9 +195,9 @@ def _with_samples(row: str, parts: Sequence[Measured]) -> str:
     counts = sorted({part.samples for part in parts})
     told = f"{counts[0]} samples" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} samples"
     least = min(part.reached for part in parts)
-    return (
-        f"{row} ({told})" if least >= 1 - EQUAL_WITHIN else f"{row} ({told} reach {100 * least:.0f} % of it)"
-    )
+    caveat = next((f", {part.caveat}" for part in parts if part.caveat), "")
+    reach = "" if least >= 1 - EQUAL_WITHIN else f" reach {100 * least:.0f} % of it"
+    return f"{row} ({told}{reach}{caveat})"
 
 
 def detectable_points(tasks: int, replicates: int) -> float | None:

@@ -97,4 +97,5 @@ def _one_fold(
             locked=held,
             score=job.score_locked,
             cost=job.compute_of,
+            caveat=job.costing.caveat,
         )

@@ -116,7 +116,12 @@ class TuningJob:
         random.Random(options.seed).shuffle(self.tasks)
         self.defaults = plain_values(found, default=True)
         self.size = math.prod(knob.size for knob in found.values())
-        self.costing = costing(models_of(program), options.objectives, options.parameters)
+        self.costing = costing(
+            models_of(program),
+            options.objectives,
+            options.parameters,
+            picked_by=options.pick.by if options.pick else "",
+        )
         if any(trial.user_attrs.get("unit") == TOKENS for trial in finished(study)):
             self.costing.count_tokens()
         self.part = part

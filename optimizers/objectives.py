@@ -29,20 +29,29 @@ class Costing:
 
     Args:
         sizes: Model → number of parameters; empty where tokens are counted.
-        must_price: Compute is an objective: every model's size must be known.
+        must_price: Compute is an objective, or picked by: every model's size must be known.
+        several: More than one model is called.
 
     Example:
         >>> Costing({}).unit
         'tokens'
     """
 
-    def __init__(self, sizes: Mapping[str, float], *, must_price: bool = False) -> None:
+    def __init__(
+        self, sizes: Mapping[str, float], *, must_price: bool = False, several: bool = False
+    ) -> None:
         self._sizes, self._must_price = dict(sizes), must_price
+        self._several = several or len(sizes) > 1
 
     @property
     def unit(self) -> str:
         """What compute is counted in: `SIZED` or `TOKENS`."""
         return SIZED if self._sizes else TOKENS
+
+    @property
+    def caveat(self) -> str:
+        """What is to be said where compute is called equal; tokens are so within one model alone."""
+        return "in tokens of whatever model" if self._several and not self._sizes else ""
 
     def count_tokens(self) -> None:
         """Count tokens from now on."""
@@ -52,7 +61,7 @@ class Costing:
         """Mean cost of these runs.
 
         Raises:
-            UsageError: Compute is an objective, and a model was called whose size is not known.
+            UsageError: Compute is an objective or picked by, and a model was called whose size is not known.
         """
         self._look(items)
         prompts = [self._weighted(item, answer=False) for item in items]
@@ -83,6 +92,7 @@ class Costing:
         remedy = f"parameters={{{unknown[0]!r}: 1.5e9}}"
         if self._must_price:
             raise UsageError(f"{said}: give {remedy}")
+        self._several = True
         self.count_tokens()
         warnings.warn(
             f"{said}: compute counts tokens, of whatever model; {remedy} counts parameters × tokens",
@@ -92,41 +102,49 @@ class Costing:
 
 
 def costing(
-    models: Sequence[Any], objectives: Sequence[str], parameters: Mapping[str, float] | None = None
+    models: Sequence[Any],
+    objectives: Sequence[str],
+    parameters: Mapping[str, float] | None = None,
+    *,
+    picked_by: str = "",
 ) -> Costing:
-    """How compute is counted: parameters × tokens where every model's size is known.
+    """How compute is counted: parameters × tokens where every model's size is known, else tokens.
 
     Args:
         models: The models that a program may call, as its stages name them; None is that of `dspy.configure`.
         objectives: What is searched for.
         parameters: Model → number of parameters, for models whose server publishes none.
+        picked_by: "compute" or "seconds", where the choice is made by one of them.
 
     Raises:
         UsageError: Compute of several models is asked for, and one's size is not known.
     """
     sizes: dict[str, float] = {name: float(size) for name, size in (parameters or {}).items()}
-    unknown: list[str] = []
-    asked = 0
+    sized: dict[str, bool] = {}
     for model in models:
         chosen = model if model is not None else dspy.settings.lm
         if chosen is None:
             continue
         engine = cast("Any", language_model(chosen).engine)
         name = str(engine.spec.name)
-        asked += 1
         size = sizes.get(name) or engine.describe().parameters
         if size:
             sizes[name] = float(size)
-        else:
-            unknown.append(name)
+        sized[name] = bool(size)
+    unknown = [name for name, is_known in sized.items() if not is_known]
+    is_asked = "compute" in (*objectives, picked_by)
     if not unknown and sizes:
-        return Costing(sizes, must_price="compute" in objectives)
-    if "compute" in objectives and asked > 1:
-        raise UsageError(
-            f"compute of several models is parameters × tokens, and the size of {', '.join(unknown)} is not known:"
-            f" give the tuner parameters={{{unknown[0]!r}: 1.5e9}}, or leave compute out of the objectives"
+        return Costing(sizes, must_price=is_asked)
+    if unknown and len(sized) > 1:
+        said = (
+            "compute of several models is parameters × tokens, and the size of"
+            f" {', '.join(unknown)} is not known: give parameters={{{unknown[0]!r}: 1.5e9}}"
+            f" (greenloop tune: --parameters {unknown[0]}=1.5e9)"
         )
-    return Costing({})
+        if is_asked:
+            raise UsageError(f"{said}, or leave compute out of objectives and pick")
+        warnings.warn(f"{said}; now it counts tokens, of whatever model", GreenloopWarning, stacklevel=2)
+    return Costing({}, several=len(sized) > 1)
 
 
 def check_objectives(objectives: Sequence[str]) -> tuple[str, ...]:

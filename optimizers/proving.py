@@ -39,6 +39,7 @@ def confirm_choice(job: TuningJob, choice: Choice, locked: Sequence[Task]) -> Co
         score=job.score_locked,
         seed=job.options.seed,
         cost=job.compute_of,
+        caveat=job.costing.caveat,
     )
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import dspy
 import greenloop as gl
 import pytest
+from greenloop.cli.main import main
 from greenloop.errors import UsageError
+from greenloop.optimizers.objectives import costing
 from greenloop.testing import ScriptedModel, adding_tasks
 
 TASKS = adding_tasks(8)
@@ -48,6 +50,8 @@ def test_a_model_of_unknown_size_costs_tokens_where_compute_is_no_objective() ->
     with pytest.warns(UserWarning, match="simulated/large was called .* compute counts tokens"):
         tuned = made.compile(asks_another(), trainset=TASKS[:4], valset=TASKS[4:])
     assert tuned.evidence.confirmed.rate == 1.0
+    names = [b.name for b in tuned.evidence.baselines]
+    assert any("equal compute (" in name and "in tokens of whatever model" in name for name in names)
     assert made.front.unit == "tokens"
     assert all(p.cost.compute == p.cost.tokens for p in made.front.points)
     assert all(one.cost.compute == one.cost.tokens for one in made._job.tried())
@@ -61,6 +65,35 @@ def test_its_size_can_be_given_and_with_compute_as_an_objective_it_must_be() -> 
     assert made.front.unit == "parameters × tokens"
     with pytest.raises(UsageError, match="simulated/large was called"):
         tuner(objectives=("quality", "compute")).compile(asks_another(), trainset=TASKS[:4])
+
+
+def test_tokens_of_several_models_are_never_called_equal_compute_nor_picked_by() -> None:
+    unknown = ["groq/one", "groq/two"]  # of a provider that publishes no sizes
+    with pytest.warns(UserWarning, match="the size of groq/one, groq/two is not known"):
+        counted = costing(unknown, ("quality",))
+    assert (counted.unit, counted.caveat) == ("tokens", "in tokens of whatever model")
+    for how in ({"objectives": ("quality", "compute")}, {"objectives": ("quality",), "picked_by": "compute"}):
+        with pytest.raises(UsageError, match=r"--parameters groq/one=1\.5e9"):
+            costing(unknown, **how)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert costing(unknown[:1], ("quality",), picked_by="compute").caveat == ""
+        assert costing(unknown, ("quality",), dict.fromkeys(unknown, 1000000000.0)).caveat == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--by", "seconds"), "give --within"),
+        (("--parameters", "ollama:mine"), "MODEL=COUNT"),
+        (("--parameters", "ollama:mine=-1"), "MODEL=COUNT"),
+    ],
+)
+def test_options_of_cost_that_would_do_nothing_are_refused(options, words, tmp_path, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["tune", "starter", "--out", str(tmp_path / "best"), *options])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("folds", [0, 2])
