@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..errors import GreenloopWarning
 from .patience import Patience
 from .slot_learning import SlotLearner
 
@@ -26,6 +28,7 @@ LONGEST_WAIT_S = 120.0
 """A call for another model than the one loaded is let through at the latest after so many seconds."""
 
 _queues: dict[str, EndpointQueue] = {}
+_refused: set[tuple[str, int | None]] = set()
 _lock = threading.Lock()
 
 
@@ -214,7 +217,17 @@ def queue_of(backend: Backend) -> EndpointQueue:
     """
     spec = backend.spec
     learns = spec.options.deterministic or bool(getattr(backend, "learns_slots", False))
-    return queue_for(spec.endpoint, backend.slots, learns)
+    queue = queue_for(spec.endpoint, backend.slots, learns)
+    named = None if learns else spec.options.slots
+    if named not in (None, queue.slots) and (spec.endpoint, named) not in _refused:
+        _refused.add((spec.endpoint, named))
+        warnings.warn(
+            f"{spec.name}: slots={named} does not hold: {queue.slots} were named before for all models of"
+            f" {spec.endpoint}",
+            GreenloopWarning,
+            stacklevel=2,
+        )
+    return queue
 
 
 def swaps() -> int:

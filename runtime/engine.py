@@ -181,7 +181,8 @@ class Engine:
             turns.append(swaps)
             answer = queue.patience.call(lambda: self._try(call, settle), spec.options.retry_s)
             settle(answer.usage)
-            queue.learn(answer.tokens_out)
+            if not spec.options.deterministic:  # alone whatever the server can do: that teaches nothing
+                queue.learn(answer.tokens_out)
             for one, other in getattr(self.backend, "seen_apart", ()):
                 queue.keep_apart(one, other)
         return replace(answer, lost_tokens=settle.lost_usage.tokens)

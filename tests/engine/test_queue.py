@@ -9,7 +9,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from greenloop.errors import ModelTimeout, ModelUnavailable
+from greenloop.errors import GreenloopWarning, ModelTimeout, ModelUnavailable
+from greenloop.runtime.backends.base import Answer
 from greenloop.runtime.backends.failures import Refused
 from greenloop.runtime.backends.ollama_memory import OllamaMemory, staying
 from greenloop.runtime.endpoint_queue import EndpointQueue, queue_of
@@ -289,6 +290,25 @@ def test_a_deterministic_model_says_nothing_of_its_endpoints_slots() -> None:
     assert queue_of(held) is free
     assert free.slots == 4
     assert free.learner is not None, "learning goes on"
+
+
+def test_calls_of_a_deterministic_model_teach_nothing_about_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm = language_model("ollama:m@127.0.0.1:7", deterministic=True)
+    monkeypatch.setattr(lm.engine.backend, "digest", lambda: "d")
+    monkeypatch.setattr(lm.engine.backend, "ask", lambda _: Answer("x", tokens_out=1))
+    taught: list[Any] = []
+    monkeypatch.setattr(queue_of(lm.engine.backend), "learn", taught.append)
+    with session():
+        assert lm("hello") == ["x"]
+    assert taught == []
+
+
+def test_slots_that_another_model_of_the_server_has_named_differently_are_told_once() -> None:
+    assert queue_of(language_model("openai:a@http://127.0.0.1:6", slots=2).engine.backend).slots == 2
+    other = language_model("openai:b@http://127.0.0.1:6", slots=3).engine.backend
+    with pytest.warns(GreenloopWarning, match="slots=3 does not hold: 2 were named before") as told:
+        assert {queue_of(other).slots for _ in range(3)} == {2}
+    assert len(told) == 1
 
 
 def test_what_is_gone_after_a_load_was_pushed_out_unless_its_time_was_up() -> None:
