@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -79,6 +80,15 @@ def candidate_frames(trace: TracebackType | None, code: str) -> tuple[int | None
     return places[-1][0], "\n".join(text)
 
 
+def lineage(cls: type, number: Callable[[type], int]) -> list[list[Any]]:
+    """Module, name and number of an exception's class and of its bases; 0 for those of the standard library."""
+    return [
+        [str(c.__module__), c.__name__, 0 if known_class(str(c.__module__), c.__name__) is c else number(c)]
+        for c in cls.__mro__
+        if issubclass(c, BaseException)
+    ]
+
+
 def kind_of(error: BaseException) -> str:
     """Which outcome an exception that nobody caught leads to."""
     if isinstance(error, MemoryError):
@@ -97,10 +107,9 @@ def describe(error: BaseException, code: str) -> dict[str, Any]:
     """An exception as JSON data."""
     line, text = candidate_frames(error.__traceback__, code)
     cls = type(error)
-    mro = [[str(c.__module__), c.__name__] for c in cls.__mro__ if issubclass(c, BaseException)]
     return {
         "type": cls.__name__,
-        "mro": mro,
+        "mro": lineage(cls, lambda _: 0),
         "message": message_of(error),
         "line": line,
         "traceback": text and f"{text}\n{cls.__name__}: {clip(message_of(error), 300)}",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import types
 from collections.abc import Callable
 from typing import Any
 
 from .inside_code import name_of
 from .inside_codec import Codec, Unserialisable
-from .inside_failure import describe
+from .inside_failure import describe, lineage
 from .inside_thrown import arrived
 
 PLAIN: tuple[Any, ...] = (int, float, str, list, dict, set, frozenset, bytes, tuple, complex)
@@ -59,7 +58,7 @@ class Objects:
             handle["k"] = "class"
             if issubclass(value, BaseException):
                 handle["k"] = "error"
-                handle["mro"] = [[str(c.__module__), c.__name__] for c in value.__mro__]
+                handle["mro"] = lineage(value, self._hold)
         elif isinstance(value, types.CoroutineType):
             handle["k"] = "coroutine"
         elif isinstance(value, types.ModuleType):
@@ -96,8 +95,7 @@ class Objects:
             found["state"] = {"t": "dict", "v": []}
         if hasattr(error, "_thrown"):
             found["thrown"] = error._thrown  # type: ignore[attr-defined]
-        if type(error).__module__ not in sys.stdlib_module_names and type(error).__module__ != "builtins":
-            found["class"] = self._hold(type(error))
+        found["mro"] = lineage(type(error), self._hold)
         return found
 
     def target(self, f: dict[str, Any], names: dict[str, Any]) -> Callable[..., Any]:

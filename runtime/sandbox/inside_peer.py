@@ -265,7 +265,7 @@ class Peer:
         if kind == "class":
             return RemoteClass(self, number, name)
         if kind == "error":
-            return self._hand(self._raised.error_class(number, data["mro"]), number)
+            return self._hand(self._raised.error_class(data["mro"]), number)
         if kind == "exception":
             return self._hand(self._failure(data["e"]), number)
         if kind == "coroutine":

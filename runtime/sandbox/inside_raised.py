@@ -7,7 +7,11 @@ from typing import Any
 
 from .inside_ends import CannotTravel
 from .inside_failure import known_class
-from .inside_told import failure
+from .inside_thrown import made
+from .inside_told import NAME, failure
+
+LINEAGE = 32
+"""Most classes that are looked at."""
 
 
 class Raised:
@@ -21,35 +25,32 @@ class Raised:
         self._decode = decode
         self._classes: dict[int, Any] = {}
 
-    def error_class(self, number: int | None, mro: Any) -> type[BaseException]:
-        """A class for a candidate's exception class: real, so that `except` and `assertRaises` know it."""
-        if number is not None and number in self._classes:
-            return self._classes[number]
-        known: type[BaseException] | None = None
-        own = ""
-        for module, name in mro:
+    def error_class(self, mro: Any) -> type[BaseException]:
+        """A class for a candidate's exception class: real, so that `except` and `assertRaises` know it and its bases.
+
+        Args:
+            mro: Module, name and number of the class and of its bases; the first that the standard library has ends
+                the candidate's own.
+        """
+        own: list[tuple[str, int]] = []
+        base: type[BaseException] = Exception
+        for module, name, number in mro[:LINEAGE]:
             known = known_class(str(module), str(name))
             if known is not None:
+                base = known
                 break
-            own = own or str(name)
-        base = known or Exception
-        if not own:
-            return base
-        made: Any = type(own, (base,), {"_remote_class_id": number})
-        if number is not None:
-            self._classes[number] = made
-        return made
+            own.append((str(name)[:NAME], int(number)))
+        cls = base
+        for name, number in reversed(own):
+            cls = self._classes.setdefault(number, _class(name, cls, base, number))
+        return cls
 
     def rebuild(self, found: Any) -> BaseException:
         """The candidate's exception as one to raise here; it carries its description as `_remote`."""
         try:
-            cls = self.error_class(found.get("class"), found["mro"])
+            cls = self.error_class(found["mro"])
             arguments = self._decode(found.get("args", [])) or []
-            try:
-                error = cls(*arguments)
-            except Exception:  # noqa: BLE001 - a class with an __init__ of its own
-                error = cls.__new__(cls)
-                error.args = tuple(arguments)
+            error = made(cls, arguments)
             state = self._decode(found.get("state")) or {}
             for name, value in state.items():
                 if isinstance(name, str) and not name.startswith("__"):
@@ -58,3 +59,16 @@ class Raised:
             error = RuntimeError("the candidate raised")
         error._remote = failure(found)  # type: ignore[attr-defined]
         return error
+
+
+def _class(
+    name: str, cls: type[BaseException], base: type[BaseException], number: int
+) -> type[BaseException]:
+    """One class of the candidate's; the text of its exceptions is the one that was told."""
+
+    def text(self: BaseException) -> str:
+        told = getattr(self, "_remote", None)
+        return told["message"] if isinstance(told, dict) else cls.__str__(self)
+
+    bases = (cls,) if issubclass(cls, base) else (cls, base)
+    return type(name, bases, {"_remote_class_id": number, "__str__": text})

@@ -62,6 +62,19 @@ def f():
     return Point(1)
 """
 COUNTS = "from collections import defaultdict\ndef f():\n    return defaultdict(int, a=1)\n"
+FAMILY = """
+class Above(Exception):
+    def __init__(self, x):
+        self.x = x
+    def __str__(self):
+        return f'told {self.x}'
+class Other(Exception):
+    pass
+class Below(Above, LookupError):
+    pass
+def f(x):
+    raise Below(x)
+"""
 TELLS = "def f():\n    '''What it is for.'''\n"
 HOLDS = """
 class f:
@@ -119,6 +132,11 @@ BOOM = "class Boom(Exception):\n    pass\ndef fail():\n    raise Boom('x', 3)\n"
         (SWALLOWS, "c = f()\nwith c:\n    raise KeyError(1)\nassert c.seen == (KeyError, (1,))"),
         (RECORD, "assert f().total() == 3 and f() == (1, 2) and isinstance(f(), Point)"),
         (COUNTS, "found = f()\nassert found['b'] == 0"),
+        (
+            FAMILY,
+            "try:\n    f(2)\nexcept Above as error:\n    assert str(error) == 'told 2' and error.x == 2",
+        ),
+        (FAMILY, "try:\n    f(2)\nexcept LookupError as error:\n    assert not isinstance(error, Other)"),
         (TELLS, "assert f.__doc__ == 'What it is for.'"),
         (HOLDS, "import copy\na = f()\nb = copy.deepcopy(a)\nb.add(2)\nassert a.items == [1]"),
     ],
