@@ -10,6 +10,7 @@ import dspy
 
 from ..errors import GreenloopError, ProgramError
 from ..runtime.attempt import Attempt, Trajectory
+from ..runtime.backends.base import Answer
 from ..runtime.budget import Usage
 from ..runtime.engine import unwrap
 from ..runtime.language_model import LanguageModel, language_model
@@ -126,14 +127,17 @@ class ModelStage(Tunable):
         ):
             prediction = self.predict(lm=lm, config=config, **variant, **inputs)
         last = calls[-1] if calls else None
+        code = str(prediction.get("code") or "")
+        answer = _answer_of(run, last.key) if last and not code and "code" in signature.output_fields else ""
         attempt = Attempt(
-            code=str(prediction.get("code") or ""),
+            code=code,
             stage=self.name,
             iteration=place,
             model=last.model if last else str(lm.model),
             sampling=last.sampling if last else config,
             seed=last.seed if last else config["seed"],
             usage=sum((c.usage for c in calls), Usage()),
+            answer=answer,
             truncated=any(c.truncated for c in calls),
             flags=tuple(f for c in calls for f in c.flags),
             call_keys=tuple(c.key for c in calls),
@@ -156,6 +160,15 @@ class ModelStage(Tunable):
                 f'{type(self).__name__} has no model: give it model="ollama:NAME", or call dspy.configure(lm=…)'
             )
         return language_model(chosen)
+
+
+def _answer_of(run: Run, key: str) -> str:
+    """A stored answer as it came; what the model thought, where that is all."""
+    stored = run.session.store.answer(key)
+    if stored is None:
+        return ""
+    answer = Answer.from_json(stored.content)
+    return answer.text or answer.thinking
 
 
 def stub_of(problem: Problem) -> str:

@@ -23,7 +23,7 @@ class Attempt:
         sampling: Temperature, max_tokens and the like, as sent.
         seed: The call's seed.
         usage: As-if compute of the attempt's calls.
-        answer: The model's answer as it came.
+        answer: The model's answer as it came, where it held no code or was written under guidance; else empty.
         feedback: What the model was told about the attempt before, where it was.
         truncated: The answer was ended by `max_tokens`.
         flags: Other things worth counting.

@@ -78,6 +78,7 @@ def test_an_answer_without_code_is_an_attempt_not_an_exception(task: gl.Task) ->
     with gl.session():
         result = program(problem=task.problem)
     assert outcomes(result) == ["no_code", "passed"]
+    assert [attempt.answer for attempt in result.trajectory.attempts] == [NO_CODE, ""]
 
 
 def test_never_runs_every_iteration(task: gl.Task) -> None:
