@@ -11,6 +11,7 @@ import ast
 import builtins
 import re
 import textwrap
+from collections.abc import Iterator
 
 from ..runtime.parsing import parse
 from .definitions import complete_part, definitions_only
@@ -18,6 +19,7 @@ from .definitions import complete_part, definitions_only
 _FENCE = re.compile(
     r"^[ \t]*(?:```|~~~)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*(?:```|~~~)|\Z)", re.MULTILINE | re.DOTALL
 )
+_END_OF_LINE = re.compile(r"(?:```|~~~)[ \t]*$", re.MULTILINE)
 _CODE_START = re.compile(r"^(?:def |class |import |from \w[\w.]* import |async def |@\w)", re.MULTILINE)
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _PYTHON = {"", "python", "py", "python3", "Python"}
@@ -123,7 +125,7 @@ def defines(code: str, name: str) -> bool:
 
 
 def _from_fences(text: str, entry_point: str, stub: str) -> str:
-    blocks = [(lang, body) for lang, body in _FENCE.findall(text) if body.strip()]
+    blocks = [(lang, body) for lang, body in _blocks(text) if body.strip()]
     python = [body for lang, body in blocks if lang in _PYTHON] or [body for _, body in blocks]
     if not python:
         return _from_bare(re.sub(r"^[ \t]*(?:```|~~~).*$", "", text, flags=re.MULTILINE), stub)
@@ -138,6 +140,19 @@ def _from_fences(text: str, entry_point: str, stub: str) -> str:
     chosen = _choose(python, entry_point)
     missing = [b for b in python if b is not chosen and _only_imports(b)]
     return _behind_stub("\n".join([*missing, chosen]), entry_point, stub)
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Language and body of each block; one may be closed at the end of its last line (`return 1` and the fence)."""
+    start = 0
+    while found := _FENCE.search(text, start):
+        body, start = found[2], found.end()
+        if _END_OF_LINE.search(body) and parse(textwrap.dedent(body)) is None:
+            for fence in _END_OF_LINE.finditer(body):
+                if parse(textwrap.dedent(body[: fence.start()])) is not None:
+                    body, start = body[: fence.start()], found.start(2) + fence.end()
+                    break
+        yield found[1], body
 
 
 def _choose(blocks: list[str], entry_point: str) -> str:
