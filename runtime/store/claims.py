@@ -26,6 +26,7 @@ T = TypeVar("T")
 BEAT_S = 4.0
 STALE_S = 15.0
 _POLL_S = (0.02, 0.5)
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 class Claims:
@@ -159,12 +160,16 @@ def is_dead(owner: str) -> bool:
 
 
 def _machine() -> str:
-    """This machine and process namespace; processes of another cannot be looked up here."""
-    try:
+    """This machine, since it was started, and process namespace; processes of another cannot be looked up here.
+
+    Clones of a machine share its name, and the namespace of what runs in no container is the same number everywhere.
+    """
+    started, namespace = "", 0
+    with suppress(OSError), open(_BOOT_ID, encoding="ascii") as file:
+        started = file.read().strip()
+    with suppress(OSError):
         namespace = os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        namespace = 0
-    return f"{platform.node()}:{namespace}".replace("|", "_")
+    return f"{platform.node()}:{started}:{namespace}".replace("|", "_")
 
 
 def _started(pid: int) -> str:

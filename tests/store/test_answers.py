@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -154,6 +156,19 @@ def test_a_claim_whose_answer_could_not_be_looked_up_blocks_nobody(
         again.start()
         again.join(30)
         assert not again.is_alive(), "the claim went on beating, and was waited for"
+
+
+def test_a_process_of_a_clone_of_this_machine_is_not_taken_for_one_that_ended_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE)
+    here = claims.process_name(ended.pid)
+    (tmp_path / "boot_id").write_text("another start of another machine\n")
+    with monkeypatch.context() as clone:
+        clone.setattr(claims, "_BOOT_ID", str(tmp_path / "boot_id"))
+        there = claims.process_name(ended.pid)
+    ended.communicate()
+    assert (claims.is_dead(here), claims.is_dead(there)) == (True, False)
 
 
 def test_a_forked_child_does_not_wait_for_a_thread_of_its_parent(tmp_path: Path) -> None:
