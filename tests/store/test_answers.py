@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -161,7 +160,7 @@ def test_a_claim_whose_answer_could_not_be_looked_up_blocks_nobody(
 def test_a_process_of_a_clone_of_this_machine_is_not_taken_for_one_that_ended_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE)
+    ended = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
     here = claims.process_name(ended.pid)
     (tmp_path / "boot_id").write_text("another start of another machine\n")
     with monkeypatch.context() as clone:
