@@ -44,8 +44,17 @@ from ..runtime.versions import versions
 from . import artifact_folder as files
 from .artifact_card import card
 from .artifact_folder import is_replaceable
-from .artifact_models import missing_here, models_in_force, prompt_servers, put_in, recorded, references
+from .artifact_models import (
+    missing_here,
+    models_in_force,
+    prompt_servers,
+    put_in,
+    recorded,
+    references,
+    same_weights,
+)
 from .artifact_schema import DataEntry, Manifest, Saved, up_to_date
+from .stamp import evidence_for_export, stamp
 
 __all__ = ["Manifest", "Saved", "export", "is_replaceable", "load", "model_notes", "read", "server_notes"]
 
@@ -54,6 +63,9 @@ _SAMPLING = ("model", "temperature", "top_p", "max_tokens")
 
 def export(program: dspy.Module, folder: str | os.PathLike[str]) -> Path:
     """Write a program as one inert folder.
+
+    Evidence goes along where it is about this program: with a setting, a prompt or a model changed since `compile` or
+    `load` gave it, it stays behind, with a warning (`GreenloopWarning`).
 
     Args:
         program: A tuned program, or any DSPy module. A class of your own cannot be inert data: the folder records
@@ -82,7 +94,7 @@ def export(program: dspy.Module, folder: str | os.PathLike[str]) -> Path:
             prompts=predictor_state(program),
             model_refs=references(program),
         )
-        manifest = _manifest(program, saved)
+        manifest = _manifest(program, saved, evidence_for_export(program))
         texts = {
             files.PROGRAM: _json(saved),
             files.MANIFEST: _json(manifest),
@@ -134,7 +146,8 @@ def load(
         put_in(loaded, saved.model_refs, instead)
     except (AttributeError, KeyError, LookupError, ProgramError, TypeError, ValueError) as error:
         raise ExportError(f"{folder} is damaged: {' '.join(str(error).split())[:300]}") from error
-    cast("Any", loaded).evidence = manifest.evidence
+    is_about = not models or (check_models and same_weights(manifest.models, models))
+    stamp(loaded, manifest.evidence, is_about=is_about)
     if check_models:
         known = {*instead, *_objects(manifest)}
         for line in (*prompt_servers(loaded, known), *missing_here(loaded, manifest.models, instead)):
@@ -208,8 +221,7 @@ def _check_prompts(program: dspy.Module, prompts: dict[str, Any]) -> None:
             raise ValueError(f"the prompts of {path} name a language model")
 
 
-def _manifest(program: dspy.Module, saved: Saved) -> Manifest:
-    evidence = cast("Evidence | None", getattr(program, "evidence", None))
+def _manifest(program: dspy.Module, saved: Saved, evidence: Evidence | None) -> Manifest:
     parts = dict(_modules(program))
     own = {path: _own_settings(module) for path, module in parts.items()}
     asking = {path: values for path, values in own.items() if "model" in values}

@@ -19,6 +19,7 @@ from .importances import importances, path_to_best
 from .job import TuningJob
 from .recording import saved
 from .space import with_values
+from .stamp import stamp
 from .trials import finished, key
 
 _CONFIRMED = "confirmed_choices"
@@ -74,7 +75,7 @@ def stamped(
         how = f"cross-fitted over {folds} folds"
         tasks["validation"] = tasks["tuned"]
     tuned = with_values(job.program, choice.values)
-    cast("Any", tuned).evidence = Evidence(
+    evidence = Evidence(
         verdict=confirmation.verdict,
         confirmed=confirmation.chosen,
         baselines=confirmation.baselines,
@@ -101,6 +102,7 @@ def stamped(
         path=path_to_best(job.study, job.found),
         estimate=job.estimate,
     )
+    stamp(tuned, evidence)
     cast("Any", tuned)._compiled = True
     return tuned
 

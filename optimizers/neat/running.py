@@ -31,6 +31,7 @@ from ..baselines import models_of
 from ..confirming import confirm
 from ..crew import Crew
 from ..objectives import QUALITY, costing
+from ..stamp import stamp
 from .building import Pool, build_program
 from .ending import ending
 from .evaluating import Fitness, Record, rate_of
@@ -132,7 +133,7 @@ class SearchRun:
             cost=lambda scores: self._costing.mean(scores.items).compute,
         )
         found = chosen.deepcopy()
-        cast("Any", found).evidence = Evidence(
+        evidence = Evidence(
             verdict=confirmation.verdict,
             confirmed=confirmation.chosen,
             baselines=confirmation.baselines,
@@ -162,6 +163,7 @@ class SearchRun:
             how="locked tasks" if locked else "not confirmed",
             choices_confirmed=self._looks(chosen) if locked else 1,
         )
+        stamp(found, evidence)
         cast("Any", found)._compiled = True
         return found
 

@@ -9,12 +9,14 @@ import pickle
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import dspy
 import greenloop as gl
 import pytest
-from greenloop.errors import ExportError
+from greenloop.errors import ExportError, GreenloopWarning
 from greenloop.optimizers.artifact import read
 
 
@@ -292,7 +294,7 @@ def test_no_bad_folder_runs_code(tmp_path: Path) -> None:
     code = f"""
 import sys, warnings
 import greenloop as gl
-from greenloop.errors import ExportError
+from greenloop.errors import ExportError, GreenloopWarning
 from greenloop.optimizers.artifact import read
 from greenloop.runtime.backends.embedded import embedded_model_path
 from greenloop.testing import ScriptedModel
@@ -327,6 +329,32 @@ def test_a_folder_of_an_older_schema_is_brought_up_to_date() -> None:
     assert manifest.schema_version == 2
     assert manifest.models[1].digest.startswith("f72c60cabf62")
     assert manifest.data["validation"].n == 1
+
+
+def cooler(program: Any) -> None:
+    program.generate.temperature.value = 0.5
+
+
+def shown_an_example(program: Any) -> None:
+    program.generate.predict.demos = [dspy.Example(problem="p", code="c")]
+
+
+@pytest.mark.parametrize("change", [cooler, shown_an_example, None])
+def test_evidence_stays_behind_where_the_program_is_another_now(change: Any, tmp_path: Path) -> None:
+    folder = Path(__file__).parent / "exports" / "schema-1"
+    loaded = gl.load(folder, check_models=False).deepcopy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GreenloopWarning)
+        assert read(gl.export(loaded, tmp_path / "same"))[1].evidence == loaded.evidence
+    if change is None:
+        other = {"ollama:qwen2.5-coder:3b": "embedded"}
+        loaded = gl.load(folder, models=other, check_models=False)
+        assert loaded.evidence is not None
+    else:
+        change(loaded)
+    with pytest.warns(GreenloopWarning, match="changed since its evidence was gathered"):
+        _, manifest = read(gl.export(loaded, tmp_path / "other"))
+    assert (manifest.evidence, manifest.seed, manifest.data) == (None, None, {})
 
 
 def test_the_manifest_says_what_the_program_is(tmp_path: Path) -> None:
