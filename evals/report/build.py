@@ -69,8 +69,8 @@ def build_report(
         raise UsageError("two programs in the report bear the same name")
     if baseline is not None and baseline not in names:
         raise UsageError(f"no program in the report is called {baseline!r}; there are {', '.join(names)}")
-    curve = curves.resampling_curve(rows, level) if rows else None
-    made = tuple(_program(p, curve, settings or {}, models or {}, level) for p in rows)
+    drawn = curves.resampling_curves(rows, level)
+    made = tuple(_program(p, curves.curve_for(p, drawn), settings or {}, models or {}, level) for p in rows)
     compared = _contrasts(rows, baseline or (names[0] if names else ""), level) if compare else ()
     sections = tuple(e.model_dump(mode="json") for e in experiments)
     report = Report(
@@ -82,7 +82,7 @@ def build_report(
         ),
         programs=made,
         comparisons=compared,
-        resampling=curve,
+        resampling=drawn,
         experiments=sections,
         notes=(*notes, *_notes(rows)),
         versions=versions(),
@@ -127,6 +127,7 @@ def _program(
         transitions=matrix,
         class_rates=rates,
         resampling_at_tokens=curves.at_tokens(curve, usage.tokens / n) if curve else None,
+        perfect_judge=curve is not None and curve.perfect_judge,
         settings=_settings(rows, settings.get(rows.name, {}), models),
         spent=tuple(row.to_json() for row in rows.spent),
     )
@@ -252,8 +253,10 @@ def _summary(
         for c in contrasts
     ]
     lines += [
-        f"At {p.name}'s {p.tokens:,.0f} tokens a run, resampling reaches {100 * p.resampling_at_tokens:.1f} %;"
-        f" {p.name} has {100 * p.figure.rate:.1f} %. This is read off a curve and not tested."
+        f"At {p.name}'s {p.tokens:,.0f} tokens a run, resampling its model"
+        + (" with a perfect judge (pass@k)" if p.perfect_judge else "")
+        + f" reaches {100 * p.resampling_at_tokens:.1f} %; {p.name} has {100 * p.figure.rate:.1f} %."
+        " This is read off a curve and not tested."
         for p in programs
         if p.resampling_at_tokens is not None and len(p.iterations) > 1 and not _is_resampling(p.name)
     ]

@@ -80,28 +80,27 @@ def cost_quality(report: Report) -> Chart | None:
         return None
     data: list[dict[str, Any]] = []
     cells: list[list[str]] = []
-    if report.resampling:
-        points = report.resampling.points
+    for number, curve in enumerate(report.resampling):
         data.append(
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "name": "resampling",
-                "x": rounded([p[0] for p in points]),
-                "y": percent([p[1] for p in points]),
-                "line": {"dash": "dash", "width": 2},
+                "name": label(f"resampling {curve.model}"),
+                "x": rounded([p[0] for p in curve.points]),
+                "y": percent([p[1] for p in curve.points]),
+                "line": {"dash": ("dash", "dot", "dashdot")[number % 3], "width": 2},
                 "marker": {"size": 5},
                 "slot": "muted",
             }
         )
         cells += [
             [
-                f"resampling, {k} draws",
+                f"resampling {curve.model}, {k} draws",
                 f"{x:,.0f}",
                 f"{100 * y:.1f} %",
                 f"{100 * low:.1f} to {100 * high:.1f} %",
             ]
-            for k, (x, y, low, high) in enumerate(points, 1)
+            for k, (x, y, low, high) in enumerate(curve.points, 1)
         ]
     for slot, p in enumerate(report.programs):
         f = p.figure
@@ -125,7 +124,7 @@ def cost_quality(report: Report) -> Chart | None:
         interval = f"{100 * f.interval[0]:.1f} to {100 * f.interval[1]:.1f} %"
         cells.append([p.name, f"{p.tokens:,.0f}", f"{100 * f.rate:.1f} %", interval])
     source = (
-        f" Resampling: {report.resampling.source}."
+        f" Resampling: {'; '.join(curve.source for curve in report.resampling)}."
         if report.resampling
         else " No program here is resampling."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -94,43 +95,70 @@ def transitions(
     return classes, tuple(tuple(line) for line in matrix), rates
 
 
-def resampling_curve(programs: Sequence[ProgramRows], level: float = 0.95) -> ResamplingCurve | None:
-    """What plain resampling solves by tokens.
+def resampling_curves(programs: Sequence[ProgramRows], level: float = 0.95) -> tuple[ResamplingCurve, ...]:
+    """What plain resampling solves by tokens, for each model that some program does nothing but draw from.
 
     From a program that asks once and has replicates, the unbiased pass@k; it supposes that a solution is recognised.
     Otherwise from a program that draws until its tests are green: what the code that it returned solves, where that was
     drawn within k draws (also on a task without visible tests, where the first draft that loads is returned).
     """
-    single = [p for p in programs if p.rows and all(len(row.tokens) == 1 for row in p.rows)]
+    by_model: dict[str, list[ProgramRows]] = {}
+    for program in programs:
+        model = _only_model(program)
+        if model is not None and program.rows and _only_draws(program):
+            by_model.setdefault(model, []).append(program)
+    found = (_resampling(same, level) for same in by_model.values())
+    return tuple(curve for curve in found if curve is not None)
+
+
+def curve_for(program: ProgramRows, found: Sequence[ResamplingCurve]) -> ResamplingCurve | None:
+    """The curve of the one model that a program asks; None where it asks several, or where there is no such curve."""
+    model = _only_model(program)
+    return next((curve for curve in found if (curve.digest or curve.model) == model), None)
+
+
+def _resampling(programs: Sequence[ProgramRows], level: float) -> ResamplingCurve | None:
+    """The curve of programs that only draw, all from one model."""
+    single = [p for p in programs if all(len(row.tokens) == 1 for row in p.rows)]
     single = [p for p in single if _fewest(p) > 1 and all_binary(p.outcomes())]
     if single:
-        chosen = max(single, key=_fewest)
-        tokens = sum(row.usage.tokens for row in chosen.rows) / len(chosen.rows)
-        points: list[Point] = []
-        for k in range(1, _fewest(chosen) + 1):
-            found = pass_at_k_interval(chosen.outcomes(), k, level)
-            points.append((k * tokens, found.estimate, found.low, found.high))
-        source = (
-            f"pass@k of {chosen.name}, k = 1 to {len(points)}: a solution among the k draws counts as found"
-        )
-        return ResamplingCurve(source=source, points=tuple(points))
-    drawing = [p for p in programs if p.rows and _draws_alone(p)]
-    if not drawing:
-        return None
-    chosen = max(drawing, key=lambda p: p.attempts)
-    most = max(len(row.tokens) for row in chosen.rows)
-    n = len(chosen.rows)
-    drawn: list[Point] = []
+        return _pass_at_k(max(single, key=_fewest), level)
+    drawing = [p for p in programs if any(len(row.tokens) > 1 for row in p.rows)]
+    return _drawn(max(drawing, key=lambda p: p.attempts), level) if drawing else None
+
+
+def _pass_at_k(program: ProgramRows, level: float) -> ResamplingCurve:
+    tokens = sum(row.usage.tokens for row in program.rows) / len(program.rows)
+    points: list[Point] = []
+    for k in range(1, _fewest(program) + 1):
+        found = pass_at_k_interval(program.outcomes(), k, level)
+        points.append((k * tokens, found.estimate, found.low, found.high))
+    source = f"pass@k of {program.name}, k = 1 to {len(points)}: a solution among the k draws counts as found"
+    return _curve(program, source, points, perfect_judge=True)
+
+
+def _drawn(program: ProgramRows, level: float) -> ResamplingCurve:
+    most = max(len(row.tokens) for row in program.rows)
+    points: list[Point] = []
     for k in range(1, most + 1):
         by_task: dict[str, list[float]] = {}
-        for row in chosen.rows:
+        for row in program.rows:
             held = row.outcome == "passed" and (row.chosen or 0) < k
             by_task.setdefault(row.task_id, []).append(float(held))
-        cost = sum(sum(row.tokens[:k]) for row in chosen.rows) / n
+        cost = sum(sum(row.tokens[:k]) for row in program.rows) / len(program.rows)
         found = clustered_interval(by_task, level)
-        drawn.append((cost, found.estimate, found.low, found.high))
-    source = f"{chosen.name}: solved by code drawn within k draws, k = 1 to {most}"
-    return ResamplingCurve(source=source, points=tuple(drawn))
+        points.append((cost, found.estimate, found.low, found.high))
+    source = f"{program.name}: solved by code drawn within k draws, k = 1 to {most}"
+    return _curve(program, source, points, perfect_judge=False)
+
+
+def _curve(
+    program: ProgramRows, source: str, points: Sequence[Point], *, perfect_judge: bool
+) -> ResamplingCurve:
+    name, digest = next(iter(program.models.items()))
+    return ResamplingCurve(
+        source=source, points=tuple(points), model=name, digest=digest, perfect_judge=perfect_judge
+    )
 
 
 def at_tokens(curve: ResamplingCurve, tokens: float) -> float | None:
@@ -146,8 +174,15 @@ def _fewest(program: ProgramRows) -> int:
     return min(len(runs) for runs in program.outcomes().values())
 
 
-def _draws_alone(program: ProgramRows) -> bool:
-    """Whether every attempt is a draft of its own: several draws of one stage, nothing mended."""
-    stages = {stage for stage, _, _ in program.sampling}
-    several = any(len(row.tokens) > 1 for row in program.rows)
-    return several and len(stages) == 1 and not any("refine" in stage or "route" in stage for stage in stages)
+def _only_model(program: ProgramRows) -> str | None:
+    """Digest of the one model that it asks, or its name where that is not known; None where there are several."""
+    weights = {digest or name for name, digest in program.models.items()}
+    return weights.pop() if len(weights) == 1 else None
+
+
+def _only_draws(program: ProgramRows) -> bool:
+    """Whether every call is a plain draft of one stage: nothing planned, guided or mended."""
+    stages = {stage for stage, _, _ in program.sampling} | {row.stage for row in program.spent}
+    modes = {json.loads(sampling).get("mode", "plain") for _, _, sampling in program.sampling}
+    mends = any("refine" in stage or "route" in stage for stage in stages)
+    return len(stages) == 1 and modes == {"plain"} and not mends

@@ -103,7 +103,9 @@ class ProgramReport(BaseModel):
         classes: Error classes in the order of the transition matrix.
         transitions: Counts: row class before, column class after.
         class_rates: Fix rate of each class.
-        resampling_at_tokens: What resampling solves at the same tokens, read off its curve; None where there is none.
+        resampling_at_tokens: What resampling its model solves at the same tokens, read off that model's curve; None
+            where there is none, or where it asks several models.
+        perfect_judge: That curve is pass@k, see `ResamplingCurve`.
         settings: Everything that it was run with.
         spent: What all its runs cost by stage and model; see `runtime.spending.Spent`.
     """
@@ -121,22 +123,29 @@ class ProgramReport(BaseModel):
     transitions: tuple[tuple[int, ...], ...]
     class_rates: tuple[ClassRow, ...]
     resampling_at_tokens: float | None = None
+    perfect_judge: bool = False
     settings: dict[str, Any] = {}
     spent: tuple[dict[str, Any], ...] = ()
 
 
 class ResamplingCurve(BaseModel):
-    """What plain resampling solves, by its cost.
+    """What plain resampling of a model solves, by its cost.
 
     Attributes:
         source: How it was found.
         points: (tokens of a run, rate, low, high) for 1, 2, … draws.
+        model: The model's name.
+        digest: Its digest; empty where that is not known.
+        perfect_judge: It is pass@k: the hidden tests choose among the draws, as no program can.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
     points: tuple[Point, ...]
+    model: str
+    digest: str
+    perfect_judge: bool
 
 
 class Report(BaseModel):
@@ -148,7 +157,7 @@ class Report(BaseModel):
         summary: Verdicts in words.
         programs: The programs.
         comparisons: Paired differences.
-        resampling: Resampling's cost–quality curve.
+        resampling: Resampling's cost–quality curves, one for each model that has one.
         experiments: Results of experiments, as their JSON.
         notes: What the figures must be read with.
         versions: Versions of what had a part in it.
@@ -163,7 +172,7 @@ class Report(BaseModel):
     summary: tuple[str, ...]
     programs: tuple[ProgramReport, ...]
     comparisons: tuple[Contrast, ...]
-    resampling: ResamplingCurve | None
+    resampling: tuple[ResamplingCurve, ...]
     experiments: tuple[dict[str, Any], ...]
     notes: tuple[str, ...]
     versions: dict[str, str]

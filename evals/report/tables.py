@@ -67,13 +67,13 @@ CLASSES = ("class", "pieces", "tasks", "fixed", "interval", "p (Holm)")
 
 def figure_cells(report: Report) -> list[list[str]]:
     """The programs and their figures."""
-    return [_figure(p.name, p.figure, p.resampling_at_tokens) for p in report.programs]
+    return [_figure(p.name, p.figure, _resampling(p)) for p in report.programs]
 
 
 def section_figures(section: Mapping[str, Any]) -> list[list[str]]:
     """The figures of an experiment."""
     figures: Mapping[str, Any] = section.get("figures") or {}
-    return [_figure(name, Figure.model_validate(data), None) for name, data in figures.items()]
+    return [_figure(name, Figure.model_validate(data), "–") for name, data in figures.items()]
 
 
 def comparison_cells(report: Report) -> list[list[str]]:
@@ -183,7 +183,13 @@ def _signed(interval: tuple[float, float] | list[float]) -> str:
     return f"{interval[0]:+.1f} to {interval[1]:+.1f}"
 
 
-def _figure(name: str, f: Figure, resampling: float | None) -> list[str]:
+def _resampling(program: ProgramReport) -> str:
+    if program.resampling_at_tokens is None:
+        return "–"
+    return f"{100 * program.resampling_at_tokens:.1f} %" + (" (pass@k)" if program.perfect_judge else "")
+
+
+def _figure(name: str, f: Figure, resampling: str) -> list[str]:
     shown = f.false_green.line() if f.false_green is not None and f.false_green.green else "–"
     return [
         name + (" (simulated)" if f.simulated else ""),
@@ -196,7 +202,7 @@ def _figure(name: str, f: Figure, resampling: float | None) -> list[str]:
         f"{f.tokens_in:,}",
         f"{f.tokens_out:,}",
         f"{f.model_seconds:,.0f}",
-        "–" if resampling is None else f"{100 * resampling:.1f} %",
+        resampling,
         f.steering + (", the paper's set-up" if f.paper_faithful else ""),
         f.tier or "–",
         str(f.truncated),

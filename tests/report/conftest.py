@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ def made_up(
     program: str = "p",
     false_greens: float = 0.1,
     stage: str | None = None,
+    model: str = "embedded",
 ) -> Scores:
     """Scores of a program whose every attempt passes with a chance of `rate`, tasks differing."""
     dice = random.Random(seed)
@@ -79,9 +81,7 @@ def made_up(
                     ["def f(x):", f"    y = x + {dice.randrange(3)}", *["    y += 0"] * 4, "    return y"]
                 )
                 made = attempt(place, outcome, error_type, code)
-                if stage:
-                    made = Attempt(**{f: getattr(made, f) for f in made.__slots__} | {"stage": stage})
-                attempts.append(made)
+                attempts.append(replace(made, stage=stage or made.stage, model=model))
                 if passed and not forced:
                     break
             green = [i for i, a in enumerate(attempts) if a.execution and a.execution.passed]
@@ -93,7 +93,7 @@ def made_up(
             steered = attempts[chosen].execution.outcome  # type: ignore[union-attr]
             trajectory = Trajectory(task_id, replicate, tuple(attempts), chosen, usage)
             items.append(TaskScore(task_id, replicate, float(solved), outcome, steered, trajectory))
-    models = {"embedded": "9a" * 32}
+    models = {model: "9a" * 32 if model == "embedded" else f"digest of {model}"}
     return Scores(program, "visible", "namespaces", models, tuple(items))
 
 

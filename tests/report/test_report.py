@@ -91,14 +91,14 @@ def test_iterations_show_both_what_stopping_keeps_and_what_going_on_breaks(
 
 
 def test_resampling_is_read_off_at_equal_tokens(scores: dict[str, Scores], report: Report) -> None:
-    curve = report.resampling
-    assert curve is not None
+    (curve,) = report.resampling
+    assert (curve.model, curve.perfect_judge) == ("embedded", True)
     assert [round(x) for x, *_ in curve.points] == [180, 360, 540, 720]
     assert [y for _, y, *_ in curve.points] == sorted(y for _, y, *_ in curve.points)
     refine = report.programs[1]
     assert refine.resampling_at_tokens is not None
     assert curve.points[0][1] < refine.resampling_at_tokens < curve.points[-1][1]
-    assert build_report({"refine": scores["refine"]}).resampling is None
+    assert build_report({"refine": scores["refine"]}).resampling == ()
 
 
 def test_what_is_not_known_is_said_to_be_unknown(scores: dict[str, Scores]) -> None:
@@ -360,6 +360,6 @@ def test_the_curve_of_draws_counts_tasks_without_visible_tests() -> None:
     draws = gl.Resample(generate=gl.Generate(model=ScriptedModel(answer)), samples=2)
     with gl.session():
         scores = gl.score(draws, tasks)
-    curve = build_report({"resample": scores}).resampling
-    assert curve is not None
+    (curve,) = build_report({"resample": scores}).resampling
+    assert not curve.perfect_judge
     assert [y for _, y, *_ in curve.points] == [scores.figure().rate] * 2 == [0.5, 0.5]
