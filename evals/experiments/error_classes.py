@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..statistics import clustered_interval, holm, paired_difference
-from ..transitions import PASSED, ErrorLedger
+from ..transitions import PASSED, ClassRate
 from .bench import Bench
 from .judged import Judged, judge, ledger_of, share, transition_table
 from .pool import Model
@@ -41,11 +41,11 @@ def error_classes(bench: Bench) -> str:
     pooled: dict[str, _Class] = {}
     shown: list[str] = []
     for model in bench.pool.models:
-        found, ledger = _one(bench, model)
+        found, rates = _one(bench, model)
         shown += [
-            f"{model.label}: {rate.name} is fixed {'more' if _above(rate.fixed, rate.n, ledger) else 'less'} often than"
+            f"{model.label}: {rate.name} is fixed {'more' if _above(rate, rates) else 'less'} often than"
             f" the other classes ({rate.fixed} of {rate.n})"
-            for rate in ledger.by_initial_class
+            for rate in rates
             if rate.p_adjusted < 1 - bench.config.level
         ]
         for name, one in found.items():
@@ -53,33 +53,41 @@ def error_classes(bench: Bench) -> str:
             for task_id in one.refined:
                 kept.refined.setdefault(task_id, []).extend(one.refined[task_id])
                 kept.redrawn.setdefault(task_id, []).extend(one.redrawn[task_id])
-    if len(bench.pool.models) > 1:
+    if pooled and len(bench.pool.models) > 1:
         bench.tables.append(_table("All models pooled", pooled, bench.config.level, bench.config.seed))
-    classes = "; ".join(shown) or "No class is shown to be fixed more or less often than the others"
+    classes = "; ".join(shown) or (
+        "No class is shown to be fixed more or less often than the others"
+        if pooled
+        else "Every draft passed the steering tests, or loads where there are none: nothing was mended"
+    )
     return f"{classes}. {in_words(bench.contrasts())}"
 
 
-def _one(bench: Bench, model: Model) -> tuple[dict[str, _Class], ErrorLedger]:
+def _one(bench: Bench, model: Model) -> tuple[dict[str, _Class], Sequence[ClassRate]]:
+    """The drafts that a model's loop set out to mend, by class, and how often each class was fixed."""
     arms, config = bench.arms, bench.config
     refine, resample = f"refine {model.label}", f"resample {model.label} ×{config.calls}"
     refined = judge(bench.run(refine, arms.refine(model)), bench.tasks, config.concurrency)
     redrawn = judge(bench.run(resample, arms.resample(model)), bench.tasks, config.concurrency)
     bench.compare(refine, resample, at="equal calls")
     found = _by_class(refined, redrawn)
-    bench.tables.append(_table(f"{refine}: fixed by class of the draft", found, config.level, config.seed))
     set_out = [j for j in refined if _is_red(j)]
-    ledger = ledger_of(set_out or refined, config.level)
-    bench.tables.append(_tests(refine, ledger))
-    bench.tables += [
-        transition_table(f"{refine}: iteration {step.iteration}, class on all tests", step)
-        for step in ledger.steps
-    ]
+    rates: Sequence[ClassRate] = ()
+    if set_out:
+        ledger = ledger_of(set_out, config.level)
+        rates = ledger.by_initial_class
+        title = f"{refine}: fixed by class of the draft"
+        bench.tables += [_table(title, found, config.level, config.seed), _tests(refine, rates)]
+        bench.tables += [
+            transition_table(f"{refine}: iteration {step.iteration}, class on all tests", step)
+            for step in ledger.steps
+        ]
     false_green = sum(not _is_red(j) and j.classes[0] != PASSED for j in refined)
     bench.notes.append(
         f"{refine}: {len(set_out)} drafts did not pass the steering tests and were mended; {false_green} passed them"
         " and are wrong by the hidden ones: no loop mends those"
     )
-    return found, ledger
+    return found, rates
 
 
 def _is_red(j: Judged) -> bool:
@@ -142,7 +150,7 @@ def _table(title: str, classes: Mapping[str, _Class], level: float, seed: int) -
     )
 
 
-def _tests(name: str, ledger: ErrorLedger) -> Table:
+def _tests(name: str, rates: Sequence[ClassRate]) -> Table:
     rows = tuple(
         (
             rate.name,
@@ -153,7 +161,7 @@ def _tests(name: str, ledger: ErrorLedger) -> Table:
             round(rate.p, 4),
             round(rate.p_adjusted, 4),
         )
-        for rate in ledger.by_initial_class
+        for rate in rates
     )
     return Table(
         title=f"{name}: is a class fixed as often as the others?",
@@ -163,7 +171,7 @@ def _tests(name: str, ledger: ErrorLedger) -> Table:
     )
 
 
-def _above(fixed: int, n: int, ledger: ErrorLedger) -> bool:
-    others_n = sum(r.n for r in ledger.by_initial_class) - n
-    others = sum(r.fixed for r in ledger.by_initial_class) - fixed
-    return others_n == 0 or fixed / n > others / others_n
+def _above(rate: ClassRate, rates: Sequence[ClassRate]) -> bool:
+    others_n = sum(r.n for r in rates) - rate.n
+    others = sum(r.fixed for r in rates) - rate.fixed
+    return others_n == 0 or rate.fixed / rate.n > others / others_n

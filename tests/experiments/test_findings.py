@@ -84,6 +84,21 @@ def test_error_classes_compare_refining_with_fresh_drafts_from_the_same_drafts(t
     assert rows["NameError"]["fixed by fresh drafts"] == 0
     assert rows["wrong answer"]["fixed by refining"] == 0
     assert rows["NameError"]["tasks"] == 3
+    assert "rate, mean of tasks" in table.columns
+
+
+def test_where_no_draft_was_mended_no_class_is_said_to_stay_unfixed(tasks) -> None:
+    def green_and_wrong(messages) -> str:
+        number = adds(messages)
+        return f"```python\ndef f(x):\n    return {number}\n```"
+
+    with gl.session():
+        result = run_experiment(
+            "error-classes", tasks=tasks[:2], models=[ScriptedModel(green_and_wrong)], replicates=1
+        )
+    assert result.tables == ()
+    assert "nothing was mended" in result.verdict
+    assert any("2 passed them and are wrong" in note for note in result.notes)
 
 
 def test_routing_tells_what_followed_each_class(tasks) -> None:
