@@ -138,15 +138,17 @@ def _table(title: str, classes: Mapping[str, _Class], level: float, seed: int) -
             "drafts",
             "tasks",
             "fixed by refining",
-            "rate",
+            "rate, mean of tasks",
             "fixed by fresh drafts",
-            "rate, fresh",
+            "rate of fresh drafts, mean of tasks",
             "difference, points",
             "p",
             "p after Holm",
         ),
         rows=tuple(rows),
-        note=f"both ways start from the same drafts and may make as many calls; {100 * level:g} % intervals over tasks",
+        note="both ways start from the same drafts and may make as many calls; rates and their difference are means of"
+        " tasks, each counting once however many of its drafts are of the class;"
+        f" {100 * level:g} % intervals over tasks",
     )
 
 
