@@ -1,9 +1,9 @@
 """The error ledger: what each iteration fixed and broke, from the class of every piece of code.
 
 A *trajectory* is the sequence of classes of one (task, replicate): first what was generated, then each
-refinement. A class is `passed`, `wrong answer`, or what `error_class` says ("NameError", "timeout", …). For
-"what would refining on do", score the code of *every* iteration of forced trajectories (no early stop) on
-the hidden tests.
+refinement. A class is `passed`, `wrong answer`, or what `runtime.execution.error_class` says ("NameError",
+"timeout", …). For "what would refining on do", score the code of *every* iteration of forced trajectories (no early
+stop) on the hidden tests.
 """
 
 from __future__ import annotations
@@ -20,27 +20,6 @@ from .statistics.intervals import effective_trials
 from .statistics.units import p_text
 
 PASSED = "passed"
-WRONG_ANSWER = "wrong answer"
-
-
-def error_class(outcome: str, error_type: str = "") -> str:
-    """The class of an execution: its exception's type where there is one, else its outcome in words.
-
-    Args:
-        outcome: As in `Execution.outcome`.
-        error_type: Name of the exception, or empty. An AssertionError of a test is a wrong answer.
-
-    Example:
-        >>> error_class("error", "NameError"), error_class("failed", "AssertionError")
-        ('NameError', 'wrong answer')
-    """
-    if outcome == "failed":
-        return WRONG_ANSWER
-    if outcome == "syntax_error":
-        return "SyntaxError"
-    if outcome == "error" and error_type:
-        return error_type
-    return outcome.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)

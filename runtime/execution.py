@@ -32,6 +32,27 @@ policy. `no_code`: the model's answer held no code. `unverified`: there was no t
 defines the entry point, nothing more is known. `sandbox_error`: the sandbox failed; never the model's fault.
 """
 
+
+def error_class(outcome: str, error_type: str = "") -> str:
+    """The class under which statistics count an execution: its exception's type where there is one, else its outcome.
+
+    Args:
+        outcome: As in `Execution.outcome`.
+        error_type: Name of the exception, or empty. An AssertionError of a test is a wrong answer.
+
+    Example:
+        >>> error_class("error", "NameError"), error_class("failed", "AssertionError"), error_class("syntax_error")
+        ('NameError', 'wrong answer', 'SyntaxError')
+    """
+    if outcome == "failed":
+        return "wrong answer"
+    if outcome == "syntax_error":
+        return "SyntaxError"
+    if outcome == "error" and error_type:
+        return error_type
+    return outcome.replace("_", " ")
+
+
 Tier = str
 """Name of the isolation that held during the run, strongest first: "namespaces", "landlock", "limits", "unsafe"."""
 
@@ -144,12 +165,8 @@ class Execution:
 
     @property
     def error_class(self) -> str:
-        """The class under which statistics count it: "passed", an exception's name, "wrong answer", or the outcome."""
-        if self.outcome == "failed":
-            return "wrong answer"
-        if self.outcome == "error":
-            return self.error_type or "error"
-        return self.outcome
+        """The class under which statistics count it, see this module's `error_class`."""
+        return error_class(self.outcome, self.error_type or "")
 
     def to_json(self) -> dict[str, Any]:
         """The execution as plain JSON data; `from_json` reads it back."""

@@ -15,7 +15,7 @@ from ...runtime.task import Task
 from ..check import check
 from ..scores import Scores, TaskScore
 from ..statistics import Interval
-from ..transitions import PASSED, ErrorLedger, Step, error_class, error_ledger
+from ..transitions import PASSED, ErrorLedger, Step, error_ledger
 from .result import EMPTY, Table
 
 
@@ -62,7 +62,7 @@ def judge(scores: Scores, tasks: Sequence[Task], concurrency: int = 4) -> list[J
         classes: list[str] = []
         for attempt in item.trajectory.attempts:
             execution = check(by_id[item.task_id], attempt.code, tests="all")
-            classes.append(error_class(execution.outcome, execution.error_type or ""))
+            classes.append(execution.error_class)
         return Judged(item, tuple(classes))
 
     with ThreadPoolExecutor(max_workers=max(1, concurrency), thread_name_prefix="greenloop-judge") as pool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from ..transitions import error_class
+from ...runtime.execution import error_class
 from .rows import ProgramRows, Row
 
 _MOST_CHARACTERS = 20_000

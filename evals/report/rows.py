@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ...runtime.budget import Usage
+from ...runtime.execution import error_class
 from ...runtime.spending import Spent, added
 from ..scores import Scores
-from ..transitions import error_class
 
 SHOWN = ("code", "stage", "model", "seed", "truncated", "usage")
 """Fields of an attempt that are kept as they are; of its execution the outcome, the error and the first failing

@@ -8,7 +8,7 @@ import greenloop as gl
 import numpy as np
 import pytest
 from greenloop.errors import UsageError
-from greenloop.evals.transitions import error_class, error_ledger
+from greenloop.evals.transitions import error_ledger
 from greenloop.testing.error_process import (
     ErrorProcess,
     paper_process,
@@ -179,11 +179,7 @@ def test_behind_a_real_loop_every_class_is_what_the_sandbox_finds() -> None:
     rows = []
     for item in scores.items:
         claimed = [a.code.split("simulated: ")[1].split('"')[0] for a in item.trajectory.attempts]
-        found = [
-            error_class(a.execution.outcome, a.execution.error_type)
-            for a in item.trajectory.attempts
-            if a.execution
-        ]
+        found = [a.execution.error_class for a in item.trajectory.attempts if a.execution]
         assert found == claimed
         rows.append(found)
     ledger = error_ledger(rows)

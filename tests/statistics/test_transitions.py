@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from greenloop.errors import UsageError
-from greenloop.evals.transitions import _as_often, class_rates, error_class, error_ledger
+from greenloop.evals.transitions import _as_often, class_rates, error_ledger
+from greenloop.runtime.execution import Execution, error_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from known_truth import chances
@@ -101,6 +102,7 @@ def test_classes_by_exception_where_there_is_one() -> None:
     seen += [("timeout", ""), ("out_of_memory", "MemoryError"), ("error", "")]
     expected = ["passed", "wrong answer", "KeyError", "SyntaxError", "timeout", "out of memory", "error"]
     assert [error_class(*pair) for pair in seen] == expected
+    assert [Execution(outcome, error_type=found).error_class for outcome, found in seen] == expected
 
 
 def test_empty_input_is_refused() -> None:
