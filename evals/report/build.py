@@ -193,23 +193,21 @@ def _contrasts(rows: Sequence[ProgramRows], baseline: str, level: float) -> tupl
             other=other.name,
             level=level,
         )
-        found.append((comparison, program, other, len(set(mine) | set(theirs)) - len(common)))
+        found.append((comparison, program, other, frozenset(common)))
     if not found:
         return ()
     adjusted = holm({f"{a.name}\0{b.name}": c.p for c, a, b, _ in found}).adjusted
     return tuple(
-        _contrast(c, a, b, left_out, adjusted[f"{a.name}\0{b.name}"], len(found))
-        for c, a, b, left_out in found
+        _contrast(c, a, b, common, adjusted[f"{a.name}\0{b.name}"], len(found)) for c, a, b, common in found
     )
 
 
 def _contrast(
-    comparison: Comparison, a: ProgramRows, b: ProgramRows, left_out: int, p: float, family: int
+    comparison: Comparison, a: ProgramRows, b: ProgramRows, common: Set[str], p: float, family: int
 ) -> Contrast:
     word = "is not shown better than"
     if p < 1 - comparison.level:
         word = "is better than" if comparison.points > 0 else "is worse than"
-    common = a.outcomes().keys() & b.outcomes().keys()
     (tokens, seconds), (other_tokens, other_seconds) = _cost(a, common), _cost(b, common)
     return Contrast(
         comparison=comparison,
@@ -218,7 +216,7 @@ def _contrast(
         verdict=f"{a.name} {word} {b.name}",
         tokens=(tokens, other_tokens),
         model_seconds=(seconds, other_seconds),
-        left_out=left_out,
+        left_out=len({row.task_id for rows in (a, b) for row in rows.rows} - common),
     )
 
 

@@ -26,6 +26,7 @@ from greenloop.evals.report import (
 )
 from greenloop.evals.scores import Scores, TaskScore
 from greenloop.runtime.attempt import Attempt, Trajectory
+from greenloop.runtime.budget import Usage
 from greenloop.runtime.store import open_store
 from greenloop.testing import ScriptedModel
 
@@ -75,6 +76,21 @@ def test_a_difference_that_is_not_shown_is_said_so(some_scores: Callable[..., Sc
 def test_comparisons_take_the_tasks_of_both(some_scores: Callable[..., Scores]) -> None:
     (contrast,) = build_report({"a": some_scores(0.3, tasks=10), "b": some_scores(0.3, tasks=14)}).comparisons
     assert (contrast.comparison.n, contrast.left_out) == (10, 4)
+
+
+def test_cost_beside_a_difference_is_that_of_its_tasks(some_scores: Callable[..., Scores]) -> None:
+    single = some_scores(0.3, tasks=10, most=1, replicates=1)
+    dear = replace(
+        single.items[9], trajectory=replace(single.items[9].trajectory, usage=Usage(1, 10**6, 0, 9.0))
+    )
+    named = {f"Set/{i}": "same" for i in range(10)}
+    arms = {
+        "a": replace(single, items=(*single.items[:9], dear), task_digests=named),
+        "b": replace(single, task_digests={**named, "Set/9": "another text"}),
+    }
+    (contrast,) = build_report(arms).comparisons
+    assert (contrast.comparison.n, contrast.left_out) == (9, 1)
+    assert contrast.tokens == (180, 180)
 
 
 def test_iterations_show_both_what_stopping_keeps_and_what_going_on_breaks(
