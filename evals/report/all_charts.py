@@ -45,7 +45,7 @@ def charts(report: Report) -> list[Chart]:
 
 
 def _experiment(section: dict[str, Any], number: int) -> list[Chart | None]:
-    """An experiment's differences, its curves (one chart for each pair of axes), and its square tables."""
+    """An experiment's differences, its curves, and its square tables."""
     differences = [
         Difference(
             f"{c['name']} − {c['other']}" + (f", {c['at']}" if c.get("at") else ""),
@@ -58,11 +58,7 @@ def _experiment(section: dict[str, Any], number: int) -> list[Chart | None]:
         for c in section.get("comparisons") or ()
     ]
     found: list[Chart | None] = [forest(differences, f"experiment-{number}-forest", "Paired differences")]
-    by_axes: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for curve in section.get("curves") or ():
-        by_axes.setdefault((str(curve["x_name"]), str(curve["y_name"])), []).append(curve)
-    for place, ((x_name, y_name), lines) in enumerate(by_axes.items()):
-        found.append(_curves(lines, x_name, y_name, f"experiment-{number}-curve-{place}"))
+    found += curve_charts(section, number)
     tables: list[dict[str, Any]] = list(section.get("tables") or ())
     for place, table in enumerate(tables):
         rows = table["rows"]
@@ -77,6 +73,17 @@ def _experiment(section: dict[str, Any], number: int) -> list[Chart | None]:
                 )
             )
     return found
+
+
+def curve_charts(section: dict[str, Any], number: int) -> list[Chart]:
+    """The curves of the experiment with this number, one chart for each pair of axes."""
+    by_axes: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for curve in section.get("curves") or ():
+        by_axes.setdefault((str(curve["x_name"]), str(curve["y_name"])), []).append(curve)
+    return [
+        _curves(lines, x_name, y_name, f"experiment-{number}-curve-{place}")
+        for place, ((x_name, y_name), lines) in enumerate(by_axes.items())
+    ]
 
 
 def _curves(lines: list[dict[str, Any]], x_name: str, y_name: str, chart_id: str) -> Chart:

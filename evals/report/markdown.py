@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from . import tables
-from .all_charts import charts
+from .all_charts import charts, curve_charts
 from .model import Report
 
 
@@ -34,8 +34,8 @@ def markdown(report: Report) -> str:
         if program.class_rates:
             title = f"## Fix rate by error class: {plain(program.name)}"
             parts += [title, table(tables.CLASSES, tables.class_cells(program))]
-    for section in report.experiments:
-        parts += _section(section)
+    for number, section in enumerate(report.experiments):
+        parts += _section(section, number)
     parts.append("## Settings")
     parts += [f"### {plain(p.name)}\n\n{_settings(p.settings)}" for p in report.programs]
     parts.append(f"### Versions\n\n{_settings(report.versions)}")
@@ -56,7 +56,7 @@ def plain(text: Any) -> str:
     return " ".join(shown.split())
 
 
-def _section(section: dict[str, Any]) -> list[str]:
+def _section(section: dict[str, Any], number: int) -> list[str]:
     parts = [
         f"## {plain(section['title'])}",
         plain(section["question"]),
@@ -68,8 +68,11 @@ def _section(section: dict[str, Any]) -> list[str]:
         parts.append(table(tables.FIGURES, cells))
     if cells := tables.section_comparisons(section):
         parts.append(table(tables.CONTRASTS, cells))
+    for chart in curve_charts(section, number):
+        parts += [f"**{plain(chart['title'])}**", table(chart["columns"], chart["cells"])]
     for found in section.get("tables") or ():
         parts += [f"**{plain(found['title'])}**", table(found["columns"], found["rows"])]
+        parts += [plain(found["note"])] if found.get("note") else []
     if section.get("notes"):
         parts.append("\n".join(f"- {plain(note)}" for note in section["notes"]))
     return parts

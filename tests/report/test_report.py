@@ -275,7 +275,12 @@ def test_an_experiment_is_a_section_with_its_own_verdict(scores: dict[str, Score
                 rows=(("passed", 5, 1), ("timeout", 2, 3)),
                 kind="matrix",
             ),
-            Table(title="By arm", columns=("arm", "rate"), rows=(("on", None), ("off", 0.123456))),
+            Table(
+                title="By arm",
+                columns=("arm", "rate"),
+                rows=(("on", None), ("off", 0.123456)),
+                note="no program can reach it",
+            ),
         ),
         curves=(Curve(name="off", x_name="iteration", points=((0, 0.4, 0.3, 0.5), (1, 0.3, None, None))),),
         notes=("one run",),
@@ -295,6 +300,8 @@ def test_an_experiment_is_a_section_with_its_own_verdict(scores: dict[str, Score
         "0.1235",
         "one run",
         "What does going on do?",
+        "no program can reach it",
+        "0.300 to 0.500",
     ):
         assert shown in html
         assert shown in text
