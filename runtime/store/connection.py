@@ -37,18 +37,30 @@ def parse_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        advice = "write sqlite:///FILE.db or postgresql://USER@HOST/DATABASE"
-        raise UsageError(f"{url!r} is no store: {advice}") from error
+    except (ArgumentError, ValueError) as error:
+        told = re.sub(r"(?<=://).*@", "***@", url)
+        advice = "write sqlite:///FILE.db or postgresql://USER@HOST:PORT/DATABASE"
+        raise UsageError(f"{told!r} is no store: {advice}") from error
     name = parsed.get_backend_name()
     if name not in ("sqlite", "postgresql"):
         raise UsageError(f"the store works on sqlite and postgresql, not on {name!r}")
+    if name == "sqlite" and parsed.host:
+        raise UsageError(f"{shown(parsed)} names a server: a SQLite file is sqlite:///FILE.db")
+    if "+" in parsed.drivername and _is_async(parsed):
+        raise UsageError(f"{shown(parsed)}: the store takes no asyncio driver: write {name}:// alone")
     if name == "postgresql" and "+" not in parsed.drivername:
         driver = next((d for d in _DRIVERS if importlib.util.find_spec(d)), None)
         if driver is None:
             raise StoreError(f"{shown(parsed)}: no driver is installed: pip install 'psycopg[binary]'")
         parsed = parsed.set(drivername=f"postgresql+{driver}")
     return parsed
+
+
+def _is_async(url: URL) -> bool:
+    try:
+        return url.get_dialect().is_async
+    except NoSuchModuleError as error:
+        raise UsageError(f"{shown(url)}: there is no driver {url.get_driver_name()!r}") from error
 
 
 def in_memory(url: URL) -> bool:
@@ -73,7 +85,12 @@ def connect(url: URL) -> Engine:
                 raise StoreError(f"{shown(url)}: there is no folder {folder}")
             engine = create_engine(url, pool_size=16, max_overflow=112, connect_args={"timeout": BUSY_S})
     except (NoSuchModuleError, ImportError) as error:
-        raise StoreError(f"{shown(url)}: the driver is missing: pip install 'psycopg[binary]'") from error
+        advice = (
+            "write sqlite:///FILE.db"
+            if url.get_backend_name() == "sqlite"
+            else "pip install 'psycopg[binary]'"
+        )
+        raise StoreError(f"{shown(url)}: the driver is missing: {advice}") from error
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -61,6 +61,9 @@ def test_a_newer_schema_is_refused_with_one_line(tmp_path: Path) -> None:
     [
         ("mysql://x/y", UsageError, "works on sqlite and postgresql, not on 'mysql'"),
         ("nonsense", UsageError, "is no store: write sqlite:///FILE.db"),
+        ("postgresql://u:secret@h:abc/db", UsageError, r"^'postgresql://\*\*\*@h:abc/db' is no store"),
+        ("sqlite://x.db", UsageError, "a SQLite file is sqlite:///FILE.db"),
+        ("sqlite+aiosqlite:///x.db", UsageError, "takes no asyncio driver: write sqlite:// alone"),
         ("sqlite:////no/such/folder/s.db", StoreError, "there is no folder /no/such/folder"),
     ],
 )
