@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\-_]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_THINK = re.compile(r"<think(?:ing)?>(.*?)</think(?:ing)?>", re.DOTALL)
-_OPEN = re.compile(r"<think(?:ing)?>")
-_CLOSE = re.compile(r"</think(?:ing)?>")
+_TAG = re.compile(r"<(/?)think(?:ing)?>")
 
 
 def strip_escapes(text: str) -> str:
@@ -19,7 +17,8 @@ def split_thinking(text: str) -> tuple[str, str]:
     """Set thinking text apart, whichever of its tags arrived.
 
     A closing tag alone (servers drop the opening one) makes all before it thinking; an opening tag alone (the
-    answer ended while thinking) all after it.
+    answer ended while thinking) all after it. Inside a code fence of the answer a tag is part of the program that was
+    asked for; a closing tag with a line of its own is none.
 
     Returns:
         (answer, thinking).
@@ -30,18 +29,33 @@ def split_thinking(text: str) -> tuple[str, str]:
     """
     if "think" not in text:
         return text, ""
-    thoughts = [m.group(1) for m in _THINK.finditer(text)]
-    rest = _THINK.sub("", text)
-    if closing := _CLOSE.search(rest):
-        thoughts.insert(0, rest[: closing.start()])
-        rest = rest[closing.end() :]
-    opening = _OPEN.search(rest)
-    # Inside a code fence the tag is part of the program that was asked for.
-    if opening and rest[: opening.start()].count("```") % 2 == 0:
-        thoughts.append(rest[opening.end() :])
-        rest = rest[: opening.start()]
+    thoughts: list[str] = []
+    rest, seen, inside = "", 0, False
+    for tag in _TAG.finditer(text):
+        closes = bool(tag[1])
+        if inside and not closes:
+            continue
+        before = text[seen : tag.start()]
+        if not inside and (rest + before).count("```") % 2 and not (closes and _alone(text, tag)):
+            continue
+        if closes:
+            thoughts.append(before if inside else rest + before)
+            rest = rest if inside else ""
+        else:
+            rest += before
+        inside, seen = not closes, tag.end()
+    if inside:
+        thoughts.append(text[seen:])
+    else:
+        rest += text[seen:]
     thinking = "\n".join(t.strip() for t in thoughts if t.strip())
     return (rest.lstrip("\n") if thoughts else rest), thinking
+
+
+def _alone(text: str, tag: re.Match[str]) -> bool:
+    """Whether a tag is all of its line."""
+    line = text[text.rfind("\n", 0, tag.start()) + 1 :].partition("\n")[0]
+    return line.strip() == tag[0]
 
 
 class RepetitionWatch:

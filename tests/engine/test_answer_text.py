@@ -9,6 +9,8 @@ from greenloop.runtime.backends.answer_text import RepetitionWatch, split_thinki
 from hypothesis import given
 from hypothesis import strategies as st
 
+STRIPS = "```python\ndef f(s):\n    return re.sub(r'<think>.*?</think>', '', s)\n```"
+
 
 @pytest.mark.parametrize(
     ("raw", "answer", "thinking"),
@@ -20,6 +22,10 @@ from hypothesis import strategies as st
         ("<thinking>a</thinking>b<think>c</think>d", "bd", "a\nc"),
         ("x = 1", "x = 1", ""),
         ("```python\ns = '<think>'\n```", "```python\ns = '<think>'\n```", ""),
+        (f"<think>hm</think>{STRIPS}", STRIPS, "hm"),
+        (f"draft:\n{STRIPS}\nwell</think>{STRIPS}", STRIPS, f"draft:\n{STRIPS}\nwell"),
+        ("```python\ns = '</think>'", "```python\ns = '</think>'", ""),
+        ("```python\nx = 0\nno, better\n</think>\n\nx = 1", "x = 1", "```python\nx = 0\nno, better"),
     ],
 )
 def test_thinking_is_set_apart(raw: str, answer: str, thinking: str) -> None:
