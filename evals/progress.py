@@ -72,11 +72,10 @@ class Progress:
         return None if self.pace_s is None else self.pace_s * (self.total - self.done)
 
     def interval(self, level: float = 0.95) -> Interval | None:
-        """The rate so far with its interval; None at the start, and for a metric outside [0, 1]."""
+        """The rate so far with its interval; None at the start."""
         from .statistics import clustered_interval
 
         table: dict[str, list[float]] = {}
         for item in self.scores:
             table.setdefault(item.task_id, []).append(item.score)
-        fits = all(0 <= value <= 1 for values in table.values() for value in values)
-        return clustered_interval(table, level) if table and fits else None
+        return clustered_interval(table, level) if table else None

@@ -37,7 +37,7 @@ from .sharing import SharedJobs
 from .unread_answer import unread_attempt
 
 Metric = Callable[..., Any]
-"""DSPy's convention: metric(example, pred, trace=None) → bool or number."""
+"""DSPy's convention: metric(example, pred, trace=None) → bool or number, here in [0, 1]."""
 
 
 def score(
@@ -67,7 +67,7 @@ def score(
             `modules.paper.paper_task`); stamped on the figure. The program has to be one of `modules.paper`, whose
             prompts and limits are the paper's. Warns on Python 3.14 and newer, which leave annotations alone: the
             paper's NameErrors in them do not happen there.
-        metric: DSPy metric; `gl.solved` counts tasks whose tests all pass.
+        metric: DSPy metric, a bool or a number in [0, 1]; `gl.solved` counts tasks whose tests all pass.
         limits: Bounds of the run that judges; those of `Execute` hold while a program steers itself.
         concurrency: Runs at once; the engine limits calls to what an endpoint serves, and more runs than that
             keep it busy while some are in the sandbox. With an executor of other processes: the jobs in flight, so
@@ -84,7 +84,7 @@ def score(
 
     Raises:
         TaskError: There are no tasks, two bear one id, or one has no test.
-        UsageError: `paper_faithful` with a program that asks in other words than the paper's.
+        UsageError: `paper_faithful` with other words than the paper's, or a metric outside [0, 1].
         InfrastructureError: A model's server or the sandbox failed for good; what was paid for is stored, and the
             same call goes on where it ended.
         ProgramError: The program or the metric raised; an answer that DSPy cannot read is one without code.
@@ -263,13 +263,15 @@ def score_one(how: Conditions, task: Task, replicate: int) -> tuple[TaskScore, d
 def _measured(metric: Metric, task: Task, prediction: Any) -> float:
     """What a user's metric says of a prediction."""
     try:
-        return float(metric(task, prediction))
+        value = float(metric(task, prediction))
     except GreenloopError:
         raise
     except Exception as error:
-        raise ProgramError(
-            f"the metric raised {type(error).__name__} on task {task.task_id}: {error}"
-        ) from error
+        told = f"{type(error).__name__} on task {task.task_id}: {error}"
+        raise ProgramError(f"the metric raised {told}") from error
+    if not 0 <= value <= 1:
+        raise UsageError(f"the metric gave {value:g} on task {task.task_id}: it has to lie in [0, 1]")
+    return value
 
 
 def _end(hands: Here | Elsewhere, pending: Iterable[Future[Any]], *, wait_for_running: bool) -> None:

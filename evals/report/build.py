@@ -62,6 +62,8 @@ def build_report(
         if isinstance(programs, Mapping)
         else list(programs)
     )
+    odd = [p.name for p in rows if not all(0 <= row.score <= 1 for row in p.rows)]
+    rows = [p for p in rows if p.name not in odd]
     names = [p.name for p in rows]
     if not any(p.rows for p in rows) and not experiments:
         raise UsageError("there is nothing to report: score a program first")
@@ -84,7 +86,7 @@ def build_report(
         comparisons=compared,
         resampling=drawn,
         experiments=sections,
-        notes=(*notes, *_notes(rows)),
+        notes=(*notes, *(f"{name} is left out: its metric is not in [0, 1]." for name in odd), *_notes(rows)),
         versions=versions(),
         simulated=any(p.simulated for p in rows) or any(bool(s.get("simulated")) for s in sections),
         attempts=sum(p.attempts for p in rows),
@@ -180,7 +182,7 @@ def _contrasts(rows: Sequence[ProgramRows], baseline: str, level: float) -> tupl
             seen = any({name, other} == {a.name, b.name} for a, b in pairs)
             if other in by_name and name != other and not seen:
                 pairs.append((program, by_name[other]))
-    found: list[tuple[Comparison, ProgramRows, ProgramRows, int]] = []
+    found: list[tuple[Comparison, ProgramRows, ProgramRows, frozenset[str]]] = []
     for program, other in pairs:
         mine, theirs = program.outcomes(), other.outcomes()
         common = [task_id for task_id in mine if task_id in theirs and _same_task(program, other, task_id)]

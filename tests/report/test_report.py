@@ -139,6 +139,13 @@ def test_nothing_to_report_and_wrong_names_are_refused(scores: dict[str, Scores]
         build_report([rows_from_scores("a", scores["single"])] * 2)
 
 
+def test_a_metric_that_is_no_share_does_not_cost_the_others_their_report(scores: dict[str, Scores]) -> None:
+    items = (replace(scores["single"].items[0], score=7.0), *scores["single"].items[1:])
+    report = build_report({**scores, "odd": replace(scores["single"], items=items)})
+    assert [p.name for p in report.programs] == list(scores)
+    assert "odd is left out: its metric is not in [0, 1]." in report.notes
+
+
 class Page(HTMLParser):
     """What a browser would see of elements and attributes."""
 
