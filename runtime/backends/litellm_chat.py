@@ -7,10 +7,11 @@ import dataclasses
 import functools
 import hashlib
 import os
+import re
 import time
 from typing import Any
 
-from ...errors import GreenloopError, ModelTimeout
+from ...errors import GreenloopError, ModelTimeout, UnknownModel
 from ..model_spec import ModelSpec
 from .base import Answer, Call
 from .direct import keep_direct
@@ -39,6 +40,30 @@ def load_litellm() -> Any:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     litellm.suppress_debug_info = True
     return litellm
+
+
+def address_of(model: str) -> str:
+    """The server that the environment names for a model of litellm's; empty where it is the provider's own.
+
+    Raises:
+        UnknownModel: litellm knows no such provider.
+
+    Example:
+        >>> os.environ["HOSTED_VLLM_API_BASE"] = "http://gpu-box:8000/v1"
+        >>> address_of("hosted_vllm/m"), address_of("groq/m")
+        ('http://gpu-box:8000/v1', '')
+        >>> del os.environ["HOSTED_VLLM_API_BASE"]
+    """
+    litellm = load_litellm()
+    try:
+        found = litellm.get_llm_provider(model)[3]
+    except litellm.BadRequestError as error:
+        raise UnknownModel(f"{model}: litellm knows no such provider: see https://docs.litellm.ai") from error
+    # Where it resolves none, the provider's own code reads these; a provider's usual address stands in no variable.
+    stem = re.sub(r"\W", "_", model.partition("/")[0]).upper()
+    named = {os.environ.get(f"{stem}_{end}") for end in ("API_BASE", "BASE_URL", "ENDPOINT", "URL")}
+    resolved = {found} & set(os.environ.values())
+    return " ".join(sorted(address for address in named | resolved | {litellm.api_base} if address))
 
 
 class LitellmBackend:
@@ -72,12 +97,17 @@ class LitellmBackend:
         return self._spec.options.slots is None and not self._spec.options.deterministic
 
     def digest(self) -> str:
-        """A digest of name and server: these servers publish none of the weights."""
-        return hashlib.sha256(f"{self._spec.model}|{self._spec.api_base or ''}".encode()).hexdigest()
+        """A digest of name and server: these servers publish none of the weights.
+
+        Raises:
+            UnknownModel: litellm knows no such provider.
+        """
+        server = self._spec.api_base or address_of(self._spec.model)
+        return hashlib.sha256(f"{self._spec.model}|{server}".encode()).hexdigest()
 
     def identity(self) -> str:
-        """What tells the model from others wherever it is served: the digest, without the server's address."""
-        return self.digest()
+        """What tells the model from others wherever it is served: its name, as nothing of the weights is published."""
+        return hashlib.sha256(self._spec.model.encode()).hexdigest()
 
     def describe(self) -> ModelSpec:
         """The spec with its digest."""

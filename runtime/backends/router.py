@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from ...errors import ModelUnavailable, UsageError
+from ...errors import GreenloopError, ModelTimeout, ModelUnavailable, UsageError
 from ..model_spec import ModelSpec
 from .base import Call
 from .litellm_chat import LitellmBackend, load_litellm
 
+T = TypeVar("T")
+
 _COOL_DOWN_S = 5.0
 """A host that failed is left out for so long, in seconds."""
+_SILENT_S = 30.0
+"""A host that did not say which model it has is asked again after so long, in seconds: that may take a connect timeout.
+"""
 
 
 class RouterBackend(LitellmBackend):
@@ -33,6 +39,7 @@ class RouterBackend(LitellmBackend):
         self.members = tuple(members)
         self._lock = threading.Lock()
         self._router: Any = None
+        self._silent: dict[str, tuple[float, GreenloopError]] = {}
 
     @property
     def slots(self) -> int:
@@ -46,10 +53,12 @@ class RouterBackend(LitellmBackend):
             UsageError: The hosts have different models under the name.
             ModelUnavailable: None of them answers.
         """
-        found = {m.spec.api_base: d for m in self.members if (d := _try(m.identity)) is not None}
+        found = {m.spec.api_base: d for m in self.members if (d := self._tell(m, m.identity)) is not None}
         if not found:
-            self.members[0].digest()
-            raise ModelUnavailable(f"{self._spec.name}: none of its hosts answers")
+            with self._lock:
+                errors = [error for _, error in self._silent.values()]
+                self._silent.clear()  # the next try asks all of them
+            raise errors[0] if errors else ModelUnavailable(f"{self._spec.name}: none of its hosts answers")
         if len(set(found.values())) > 1:
             raise UsageError(
                 f"{self._spec.name}: its hosts have different models: {', '.join(map(str, found))}"
@@ -59,7 +68,7 @@ class RouterBackend(LitellmBackend):
     def describe(self) -> ModelSpec:
         """The description of the first host that answers, under the common name."""
         for member in self.members:
-            described = _try(member.describe)
+            described = self._tell(member, member.describe)
             if described is not None:
                 kept = {"name": self._spec.name, "digest": self.digest(), "options": self._spec.options}
                 return described.model_copy(update=kept | {"api_base": self._spec.api_base})
@@ -108,10 +117,21 @@ class RouterBackend(LitellmBackend):
                 )
             return self._router
 
-
-def _try(ask: Callable[[], Any]) -> Any:
-    """What a host says, None where it does not answer."""
-    try:
-        return ask()
-    except ModelUnavailable:
-        return None
+    def _tell(self, member: LitellmBackend, ask: Callable[[], T]) -> T | None:
+        """What a host says of its model; None where it does not answer, or did not lately and was not asked again."""
+        host, now = str(member.spec.api_base), time.monotonic()
+        with self._lock:
+            until, failed = self._silent.get(host, (now, None))
+            if now < until:
+                return None
+            if failed is not None:  # only one call waits for it
+                self._silent[host] = now + _SILENT_S, failed
+        try:
+            told = ask()
+        except (ModelUnavailable, ModelTimeout) as error:
+            with self._lock:
+                self._silent[host] = time.monotonic() + _SILENT_S, error
+            return None
+        with self._lock:
+            self._silent.pop(host, None)
+        return told

@@ -9,9 +9,12 @@ from contextvars import copy_context
 from typing import Any
 
 import pytest
-from greenloop.errors import UsageError
+from greenloop.errors import ModelTimeout, UsageError
 from greenloop.runtime.backends.embedded import EmbeddedServer, ServerSettings, embedded_model_path
+from greenloop.runtime.backends.litellm_chat import LitellmBackend
+from greenloop.runtime.backends.router import RouterBackend
 from greenloop.runtime.language_model import language_model
+from greenloop.runtime.model_spec import parse_model, with_host
 from greenloop.runtime.run import session
 from greenloop.testing import ChatServer
 
@@ -49,6 +52,34 @@ def test_a_host_that_is_away_is_left_out() -> None:
         model("first")
         one.kill()
         assert [model(f"q{n}") for n in range(6)] == [["x"]] * 6
+
+
+def test_a_host_that_hangs_is_asked_once_in_a_while_and_the_others_serve() -> None:
+    spec = parse_model("openai:m@http://one", hosts=("http://one", "http://two"))
+    asked: list[str] = []
+
+    class Host(LitellmBackend):
+        def identity(self) -> str:
+            asked.append(str(self.spec.api_base))
+            if self.spec.api_base in away:
+                raise ModelTimeout(f"no answer from {self.spec.api_base}")
+            return "same"
+
+    away = ["http://one"]
+    router = RouterBackend(spec, [Host(with_host(spec, host)) for host in spec.options.hosts])
+    assert [router.digest(), router.digest()] == ["same", "same"]
+    assert asked == ["http://one", "http://two", "http://two"]
+    away.append("http://two")
+    with pytest.raises(ModelTimeout, match="no answer from"):
+        router.digest()
+    away.clear()
+    assert router.digest() == "same", "who retries asks all of them"
+
+
+def test_hosts_of_a_model_of_litellm_s_have_one_identity() -> None:
+    hosts = ("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1")
+    one, other = (language_model("hosted_vllm/m", hosts=order).engine for order in (hosts, hosts[::-1]))
+    assert one.backend.digest() == other.backend.digest()
 
 
 def test_hosts_with_different_models_are_refused() -> None:
