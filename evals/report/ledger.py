@@ -61,6 +61,9 @@ def rows_from_store(store: Store, programs: Mapping[str, str] | None = None) -> 
         if (id(entry), *draw) in seen:  # an older version wrote it without its conditions
             continue
         seen.add((id(entry), *draw))
+        for attempt in attempts:
+            if not attempt.get("code") and not attempt.get("answer"):  # older versions wrote none
+                attempt["answer"] = _answer(store, attempt.get("call_keys") or ())
         entry.add(run, attempts)
         for attempt in attempts:
             if attempt.get("call_keys") and not entry.models.get(str(attempt.get("model"))):
@@ -82,6 +85,12 @@ def _free_name(name: str, additions: Sequence[str], taken: set[str]) -> str:
         [name], (f"{name} ({one})" for one in told), (f"{name} ({n})" for n in itertools.count(2))
     )
     return next(one for one in candidates if one not in taken)
+
+
+def _answer(store: Store, keys: Sequence[str]) -> str:
+    """What a model said in these calls."""
+    stored = (store.answer(key) for key in keys)
+    return "\n".join(str(one.content.get("text", "")) for one in stored if one is not None)
 
 
 def _digest(store: Store, key: str) -> str:

@@ -364,6 +364,21 @@ def test_the_command_reports_what_the_store_holds(tmp_path: Path, capsys: pytest
     assert "'absent'" in capsys.readouterr().err
 
 
+def test_an_answer_without_code_is_shown_also_where_its_run_does_not_hold_it(tmp_path: Path) -> None:
+    draft = gl.Resample(
+        generate=gl.Generate(model=ScriptedModel(lambda messages: "I cannot <do> this.")), samples=1
+    )
+    with gl.session(f"sqlite:///{tmp_path}/s.db") as session:
+        gl.score(draft, TASKS[:1])
+        (run,) = session.store.runs()
+        attempts = [{**attempt, "answer": ""} for attempt in run.pop("attempts")]
+        session.store.record_run({**run, "replicate": 1}, attempts)
+        rows = rows_from_store(session.store)
+    assert [row.attempts()[0]["answer"] for row in rows[0].rows] == ["I cannot <do> this."] * 2
+    text = write(build_report(rows), tmp_path / "r.html").html.read_text()
+    assert text.count("I cannot &lt;do&gt; this.") == 2
+
+
 def test_a_programs_settings_name_limits_and_stop_rule() -> None:
     made = program_settings(
         gl.GenerateExecuteRefine(
