@@ -8,12 +8,27 @@ import uuid
 from typing import Any
 
 import dspy
+import dspy.utils.exceptions as theirs
 from dspy.lm15 import Config, Message, Request, TextPart, ThinkingPart
 
+from ...errors import GreenloopError, ModelTimeout, ModelUnavailable, UsageError
 from ..model_spec import ModelSpec
 from .answer_text import split_thinking, strip_escapes
 from .base import Answer, Call
+from .failures import PromptTooLong, Refused, too_long
 from .stream_reading import CHARACTERS_PER_TOKEN
+
+_OUT_OF_REACH = (
+    *("deterministic", "hosts", "num_ctx", "num_thread", "keep_alive", "min_p", "repeat_penalty", "think"),
+    *("timeout_s", "stall_s", "api_key"),
+)
+"""Options that cannot be passed on to a model of somebody else's."""
+_REFUSALS = (
+    theirs.LMAuthError,
+    theirs.LMBillingError,
+    theirs.LMInvalidRequestError,
+    theirs.LMConfigurationError,
+)
 
 
 class DspyBackend:
@@ -26,11 +41,16 @@ class DspyBackend:
     Args:
         lm: The language model; DSPy's cache is left out of its calls.
         spec: How it is named in accounts.
+
+    Raises:
+        UsageError: An option cannot be passed on to it.
     """
 
-    slots = 8
-
     def __init__(self, lm: Any, spec: ModelSpec) -> None:
+        if beyond := [name for name in _OUT_OF_REACH if name in spec.options.model_fields_set]:
+            raise UsageError(
+                f"{spec.name}: {beyond[0]} cannot be passed on to a model of your own: set it there"
+            )
         self.original = lm
         self.lm = lm.copy(cache=False)
         self._identity = uuid.uuid4().hex
@@ -40,6 +60,11 @@ class DspyBackend:
     def spec(self) -> ModelSpec:
         """What the model is."""
         return self._spec
+
+    @property
+    def slots(self) -> int:
+        """The option `slots`, else 8."""
+        return self._spec.options.slots or 8
 
     def digest(self) -> str:
         """A digest of the model's name and of this object: what is inside it cannot be known, so no two
@@ -54,7 +79,18 @@ class DspyBackend:
         """Nothing is held open."""
 
     def ask(self, call: Call) -> Answer:
-        """Ask the wrapped model: an engine by a typed request, an older `BaseLM` by its messages."""
+        """Ask the wrapped model: an engine by a typed request, an older `BaseLM` by its messages.
+
+        What its own code raises beside outages and refusals goes through as it is.
+        """
+        try:
+            return self._asked(call)
+        except Exception as error:
+            if (ours := _translated(error, self._spec)) is None:
+                raise
+            raise ours from error
+
+    def _asked(self, call: Call) -> Answer:
         started = time.monotonic()
         if isinstance(self.lm, dspy.LM):
             response = self.lm(_request(self.lm.model, call))
@@ -87,6 +123,29 @@ class DspyBackend:
         return Answer(
             text, thinking, finish, int(counted[0] or 0), int(counted[1] or 0), seconds=seconds, flags=flags
         )
+
+
+def _translated(error: Exception, spec: ModelSpec) -> GreenloopError | None:
+    """An outage or a refusal as one of ours; None for what is neither. DSPy hands an engine's own exception on as the
+    cause of another."""
+    import httpx
+
+    found: BaseException | None = error
+    while found is not None:
+        told = f"{spec.name}: the call failed ({type(found).__name__}: {' '.join(str(found).split())[:200]})"
+        if isinstance(found, GreenloopError):
+            return found
+        if isinstance(found, theirs.ContextWindowExceededError):
+            return PromptTooLong(too_long(spec))
+        if isinstance(found, _REFUSALS):
+            return Refused(told)
+        if isinstance(found, (TimeoutError, theirs.LMTimeoutError, httpx.TimeoutException)):
+            return ModelTimeout(told)
+        transient = isinstance(found, (OSError, httpx.TransportError, theirs.LMProviderError))
+        if transient or (isinstance(found, Exception) and theirs.is_retryable_lm_error(found)):
+            return ModelUnavailable(told)
+        found = found.__cause__
+    return None
 
 
 def _request(model: str, call: Call) -> Request:
