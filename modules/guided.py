@@ -12,6 +12,7 @@ to find out. The module is optional: nothing in Greenloop uses it unless you ask
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, ClassVar, Literal, cast
 
@@ -168,6 +169,31 @@ class GuidedGenerate(Generate):
             return self._plain(problem, place, settings, why or "plain_no_completions")
         with use_stage(self.name):
             return self._guided(problem, run, place, settings, asked, calls)
+
+    def distinct(self, problem: Problem, several: Sequence[Guidance]) -> list[tuple[int, Guidance]]:
+        """Those of several settings that write different drafts, each with its number; of equal ones the first.
+
+        At γ = 0 nothing is drawn, so what shapes continuations and signals counts for nothing; in line mode every other
+        γ is 1; and all plain drafts are one.
+
+        Args:
+            problem: What to solve.
+            several: Settings of attempts at one place.
+        """
+        problem = as_guided(problem)
+        calls = probes(problem.steering_tests, problem.entry_point) if problem.entry_point else ()
+        asked = calls_to(cast("Engine", self.language_model().engine))
+        found: dict[Guidance | None, tuple[int, Guidance]] = {}
+        for number, one in enumerate(several):
+            shape: Guidance | None = one
+            if asked is None or _why_plain(problem, calls, one):
+                shape = None
+            elif one.gamma == 0:
+                shape = replace(one, candidates=0, lines_ahead=0, temperature=0, signal="")
+            elif asked.source.mode == "line mode":
+                shape = replace(one, gamma=1.0)
+            found.setdefault(shape, (number, one))
+        return list(found.values())
 
     def _plain(self, problem: Problem, place: int, settings: Guidance, why: str) -> Attempt:
         _, attempt = self.ask(problem, iteration=place, problem=problem.render())

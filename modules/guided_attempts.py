@@ -41,8 +41,8 @@ PUBLISHED_GRID: tuple[dict[str, Any], ...] = tuple(
         ("instruction", "few_shot"),
     )
 )
-"""The 192 settings that the method's authors ship. At γ = 0 nothing is drawn, so the 48 settings of a prompt are one
-answer, which is paid for once."""
+"""The 192 settings that the method's authors ship. At γ = 0 nothing is drawn, so the 24 settings of a prompt are one
+attempt, and 146 are left."""
 
 SMALL_GRID: tuple[dict[str, Any], ...] = (
     {"gamma": 1.0, "temperature": 0.8, "lines_ahead": 3, "prompt_style": "instruction"},
@@ -55,9 +55,10 @@ SMALL_GRID: tuple[dict[str, Any], ...] = (
 class GuidedAttempts(Program):
     """Independent guided attempts with other settings each; the first that passes the tests that steer ends the task.
 
-    Attempts run `parallel` at a time, in the grid's order. Where several of one round pass the earliest of the grid is
-    taken, so a rerun finds the same. If none passes, the best one by the tests that steer is returned. Every attempt is
-    in the trajectory with its own settings and tokens.
+    Attempts run `parallel` at a time, in the grid's order; settings that write the same draft as earlier ones are left
+    out (see `GuidedGenerate.distinct`). Where several of one round pass the earliest of the grid is taken, so a rerun
+    finds the same. If none passes, the best one by the tests that steer is returned. Every attempt is in the trajectory
+    with its own settings and tokens.
 
     Args:
         generate: The stage whose settings the grid changes.
@@ -113,7 +114,7 @@ class GuidedAttempts(Program):
         """Run the attempts."""
         run = run_of(problem)
         place = run.next_iteration(self.generate.name)
-        settings = list(enumerate(self.settings_of_attempts()))
+        settings = self.generate.distinct(problem, self.settings_of_attempts())
         done: list[Attempt] = []
         width = self._width()
         with ThreadPoolExecutor(width, thread_name_prefix="greenloop-guided") as pool, stoppable():
@@ -129,8 +130,6 @@ class GuidedAttempts(Program):
                     done.append(replace(attempt, execution=execution))
                 if self.stop_on_pass.value and any(a.execution and a.execution.passed for a in done):
                     break
-                if all(a.sampling.get("mode") == "plain" for a in done):
-                    break  # whatever the settings, it is one draft
         return best(done).code
 
     def _width(self) -> int:

@@ -304,12 +304,29 @@ def test_no_more_attempts_run_at_a_time_than_there_are_seats() -> None:
     assert gammas == [0.0, 0.0, 1.0], "the fourth would only have waited for the third, and been paid for"
 
 
-def test_where_nothing_can_be_guided_the_grid_is_one_plain_draft() -> None:
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_where_nothing_can_be_guided_the_grid_is_one_plain_draft(parallel: int) -> None:
     task = gl.Task(task_id="t", prompt="Write f(x).", entry_point="f")
     with gl.session():
-        found = attempts(model(), stop_on_pass=False, parallel=1)(problem=task.problem)
+        found = attempts(model(), stop_on_pass=False, parallel=parallel)(problem=task.problem)
     (attempt,) = found.trajectory.attempts
     assert attempt.flags == ("plain_no_tests",)
+    assert found.trajectory.usage.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "left"), [("true guidance embedded", [0, 3, 4, 6, 7]), ("line mode", [0, 3, 4, 6])]
+)
+def test_settings_that_write_the_same_draft_are_one_attempt(mode: str, left: list[int]) -> None:
+    grid = [{"gamma": 0.0, "temperature": t} for t in (0.7, 1.2)]
+    grid += [{"gamma": 0.0, "signal": "verdict"}, {"gamma": 0.0, "prompt_style": "few_shot"}]
+    grid += [{"gamma": 1.0}, {"gamma": 1.0}, {"gamma": 1.0, "temperature": 1.2}, {"gamma": 3.0}]
+    program = gl.GuidedAttempts(
+        generate=gl.GuidedGenerate(model=model(mode=mode)), grid=grid, stop_on_pass=False
+    )
+    with gl.session():
+        tried = program(problem=TASK.problem).trajectory.attempts
+    assert [attempt.iteration for attempt in tried] == left
 
 
 def test_all_attempts_run_where_a_task_counts_as_solved_by_any() -> None:
