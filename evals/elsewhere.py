@@ -102,7 +102,7 @@ class Elsewhere:
             raise UsageError("an executor of other processes runs the default sandbox: give the session none")
         self._most = max(1, concurrency)
         self._executor, self._how = executor, how
-        self._payload = pickled((how.program, how.metric, dspy.settings.lm))
+        self._payload = pickled((how.program, how.metric, dspy.settings.lm, dspy.settings.adapter))
         self._store_url, self._token = absolute_url(session.store), meeting_token(session.store)
         self._jobs: dict[Future[Any], Job] = {}
         self._tiers: set[str] = set()

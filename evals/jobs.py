@@ -33,7 +33,7 @@ class Job:
     """One (task, replicate) for another process.
 
     Attributes:
-        payload: Program, metric and DSPy's language model, by cloudpickle.
+        payload: Program, metric, and DSPy's language model and adapter, by cloudpickle.
         digest: The program's content hash.
         store_url: The store that all share.
         token: What the store must hold, so that nobody works on another database of the same name.
@@ -89,10 +89,10 @@ def run_job(job: Job) -> Outcome:
     models: dict[str, str] = {}
     tier, failed = "", None
     try:
-        program, metric, lm = _unpickled(job.payload)
+        program, metric, lm, adapter = _unpickled(job.payload)
         session = Session(_store(job.store_url, job.token), seed=job.seed, meter=meter)
         how = Conditions(session, program, job.digest, job.steering, metric, job.limits, job.settings)
-        with dspy.context(lm=lm):
+        with dspy.context(lm=lm, adapter=adapter):
             item, models = score_one(how, job.task, job.replicate)
         tier = session.sandbox.tier
     except GreenloopError as error:
@@ -101,7 +101,7 @@ def run_job(job: Job) -> Outcome:
 
 
 def pickled(what: Any) -> bytes:
-    """Program, metric and language model as bytes.
+    """Program, metric, language model and adapter as bytes.
 
     Raises:
         ProgramError: They cannot be sent.

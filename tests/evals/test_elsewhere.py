@@ -6,10 +6,12 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextvars import Context
 from pathlib import Path
 from typing import Any
 
+import dspy
 import greenloop as gl
 import pytest
 from greenloop.errors import BudgetExhausted, InfrastructureError, ModelUnavailable, ProgramError, UsageError
@@ -75,6 +77,37 @@ def test_the_scores_are_those_of_threads_and_nothing_is_paid_twice(
     assert there.tier == here.tier
     assert paid.calls == here.usage().calls
     assert len(ledger) == 16
+
+
+class Inline(Executor):
+    """Runs a job here, in a context that has none of DSPy's settings of this one."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(Context().run(fn, *args, **kwargs))
+        return done
+
+
+def test_dspys_model_and_adapter_travel_so_that_plain_modules_ask_in_the_same_words(tmp_path: Path) -> None:
+    class Plain(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.write = dspy.Predict("problem -> code")
+
+        def forward(self, problem: Any) -> dspy.Prediction:
+            return self.write(problem=problem.render())
+
+    def script(messages: list[dict[str, str]]) -> str:
+        in_json = "JSON" in str(messages)
+        return '{"code": "def f(x): return x"}' if in_json else "[[ ## code ## ]]\n[[ ## completed ## ]]"
+
+    lm = ScriptedModel(script, identity="plain")
+    with gl.session(f"sqlite:///{tmp_path}/s.db") as session, dspy.context(lm=lm, adapter=dspy.JSONAdapter()):
+        there = gl.score(Plain(), TASKS[:1], executor=Inline())
+        assert there.figure().rate == 1
+        paid = session.meter.paid.calls
+        assert gl.score(Plain(), TASKS[:1]).figure().rate == 1
+        assert session.meter.paid.calls == paid
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork")
