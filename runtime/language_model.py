@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import os
 import threading
 from contextvars import ContextVar
 from typing import Any, cast
@@ -141,6 +142,8 @@ def make_backend(spec: ModelSpec) -> Backend:
     if spec.options.deterministic and (spec.options.hosts or spec.backend == "litellm"):
         where = "several hosts" if spec.options.hosts else "a provider whose slots and caches are its own"
         raise UsageError(f"{spec.name}: deterministic=True cannot be had from {where}: leave it out")
+    if spec.options.num_ctx is not None and spec.backend == "litellm":
+        raise UsageError(f"{spec.name}: num_ctx cannot be set at a provider: leave it out")
     if spec.options.hosts and spec.backend in ("ollama", "openai", "litellm"):
         from .backends.keys import how_to_name, is_trusted
         from .backends.router import RouterBackend
@@ -211,6 +214,7 @@ def _our_name(model: str, base: str | None) -> str:
     """The name by which we know a litellm model at a base URL."""
     provider, _, rest = model.partition("/")
     if provider in ("ollama_chat", "ollama"):
+        base = base or os.environ.get("OLLAMA_API_BASE")
         return f"ollama:{rest}" + (f"@{base}" if base else "")
     if provider == "openai" and base:
         return f"openai:{rest}@{base}"

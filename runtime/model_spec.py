@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import (
@@ -180,9 +182,12 @@ def parse_model(name: str, **options: Any) -> ModelSpec:
         path = os.path.abspath(os.path.expanduser(rest))
         model = f"openai/{os.path.basename(path)}"
         return ModelSpec(name=written, backend="embedded", model=model, path=path, options=chosen)
-    if separator and scheme == "ollama" and rest:
-        model, _, url = rest.partition("@")
-        base = _url(url or os.environ.get("OLLAMA_HOST") or OLLAMA_URL, default_port=11434)
+    theirs = (
+        re.fullmatch(r"ollama(?:_chat)?/(.+)", name) if "://" not in name else None
+    )  # litellm's names of it
+    if theirs or (separator and scheme == "ollama" and rest):
+        model, _, url = (theirs[1], "", "") if theirs else rest.partition("@")
+        base = ollama_url(url, ("OLLAMA_API_BASE", "OLLAMA_HOST") if theirs else ("OLLAMA_HOST",))
         return ModelSpec(
             name=written, backend="ollama", model=f"ollama_chat/{model}", api_base=base, options=chosen
         )
@@ -229,9 +234,25 @@ def _from_query(name: str, query: str) -> dict[str, Any]:
         )
     one = {option: values[0] if len(values) == 1 else tuple(values) for option, values in found.items()}
     return {
-        option: int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
+        option: int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value) else value
         for option, value in one.items()
     }
+
+
+def ollama_url(text: str | None = None, variables: Sequence[str] = ("OLLAMA_HOST",)) -> str:
+    """The base URL of an Ollama server in full: the one written, else what the first of `variables` says that is set,
+    else this machine's usual one.
+
+    Raises:
+        UnknownModel: It is no URL.
+    """
+    variable = next((name for name in variables if os.environ.get(name)), "")
+    value = text or os.environ.get(variable) or OLLAMA_URL
+    here = "127.0.0.1" if re.fullmatch(r":[0-9]+", value) else ""  # Ollama itself takes a port alone
+    try:
+        return _url(here + value, default_port=11434)
+    except UnknownModel as error:
+        raise UnknownModel(f"{error}" if text else f"{variable}: {error}") from error
 
 
 def with_host(spec: ModelSpec, host: str) -> ModelSpec:
@@ -262,8 +283,8 @@ def _url(text: str, default_port: int | None = None) -> str:
     from urllib.parse import urlsplit
 
     url = (text if "://" in text else f"http://{text}").rstrip("/")
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         named = parts.port
     except ValueError as error:
         raise UnknownModel(f"{text!r} is no URL: {error}") from error

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import dspy
 import pytest
 from dspy.lm15 import Message, Request, Response, TextPart, Usage
 from dspy.utils.callback import BaseCallback
-from greenloop.errors import BudgetExhausted, ProgramError, UnknownModel, UsageError
+from greenloop.errors import BudgetExhausted, ModelUnavailable, ProgramError, UnknownModel, UsageError
+from greenloop.runtime import budget
 from greenloop.runtime.budget import Budget, Meter
-from greenloop.runtime.engine import unwrap
+from greenloop.runtime.engine import Engine, unwrap
 from greenloop.runtime.language_model import LanguageModel, language_model
 from greenloop.runtime.model_spec import parse_model
 from greenloop.runtime.run import CallRecord, Session, session, use_run, use_session
@@ -111,6 +113,12 @@ def test_an_impossible_budget_is_told_in_one_line(limits: dict[str, int], said: 
     with pytest.raises(UsageError) as caught:
         Budget(**limits)
     assert str(caught.value) == said
+
+
+def test_a_spent_budget_is_told_to_the_last_token() -> None:
+    meter = Meter(Budget(tokens=2_345_678))
+    meter.carry(budget.Usage(tokens_in=2_345_678))
+    assert meter.exhausted() == "the budget of 2,345,678 tokens is spent"
 
 
 def test_a_budget_is_kept_and_its_end_can_be_told_from_other_errors() -> None:
@@ -256,6 +264,30 @@ def test_an_engine_of_the_users_own_gets_the_seed_and_counts_its_tokens() -> Non
     assert (own.requests[0].system, own.requests[0].config.temperature) == ("Be brief.", 0.5)
 
 
+def test_an_outage_of_a_model_of_somebody_else_s_is_waited_out_and_its_bugs_are_not() -> None:
+    class Failing(OwnEngine):
+        def complete(self, request: Request) -> Response:
+            if errors:
+                raise errors.pop(0)
+            return super().complete(request)
+
+    errors: list[Exception] = [ConnectionError("reset"), TimeoutError("slow")]
+    ours = language_model(dspy.LM("my/engine", engine=Failing(), cache=False), retry_s=60, slots=1)
+    assert cast("Engine", ours.engine).backend.slots == 1
+    with session() as active:
+        assert "x = 1" in str(ours("hi"))
+        assert not errors
+        assert active.meter.paid.calls == 1
+        for error, kind in ((ConnectionError("reset"), ModelUnavailable), (KeyError("bug"), dspy.LMError)):
+            errors.append(error)
+            brittle = language_model(dspy.LM("my/engine", engine=Failing(), cache=False), retry_s=0)
+            with pytest.raises(Exception) as caught:  # noqa: PT011
+                brittle("hi")
+            assert isinstance(unwrap(caught.value), kind)
+    with pytest.raises(UsageError, match="deterministic cannot be passed on to a model of your own"):
+        language_model(dspy.LM("my/engine", engine=Failing()), deterministic=True)
+
+
 def test_an_older_lm_with_forward_still_answers() -> None:
     class Older(dspy.BaseLM):
         def forward(self, prompt: Any = None, messages: Any = None, **settings: Any) -> Any:
@@ -277,6 +309,9 @@ def test_an_older_lm_with_forward_still_answers() -> None:
         ("ollama:m?api_key=k", "set GREENLOOP_API_KEY"),
         ("ollama:m?deterministic=true&slots=4", "deterministic means one slot"),
         ("groq/m?deterministic=true", "cannot be had from a provider"),
+        ("groq/m?num_ctx=8192", "num_ctx cannot be set at a provider"),
+        ("embedded?top_k=--5", "option 'top_k'"),
+        ("embedded?top_k=²", "option 'top_k'"),
         ("ollama:m?deterministic=true&hosts=a&hosts=b", "cannot be had from several hosts"),
     ],
 )
@@ -305,6 +340,7 @@ def test_options_may_stand_in_a_name() -> None:
         ("gguf:/no/such.gguf", r"there is no file /no/such\.gguf"),
         ("openai:m@", "is no URL"),
         ("openai:m@http://h:99999/v1", "is no URL: Port out of range"),
+        ("ollama:m@http://[::1", "is no URL: Invalid IPv6 URL"),
         ("", "unknown model ''"),
     ],
 )
@@ -345,6 +381,39 @@ def test_urls_are_completed() -> None:
 def test_ollama_host_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_HOST", "0.0.0.0")
     assert parse_model("ollama:m").api_base == "http://127.0.0.1:11434"
+    monkeypatch.setenv("OLLAMA_HOST", ":11435")
+    assert parse_model("ollama:m").api_base == "http://127.0.0.1:11435", "as Ollama itself reads it"
+    monkeypatch.setenv("OLLAMA_HOST", "http://[::1")
+    with pytest.raises(UnknownModel, match=r"OLLAMA_HOST: 'http://.*' is no URL"):
+        parse_model("ollama:m")
+
+
+def test_litellm_s_names_of_ollama_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OLLAMA_HOST", raising=False)
+    for name in ("ollama_chat/m:3b?num_ctx=8192", "ollama/m:3b?num_ctx=8192"):
+        spec = parse_model(name)
+        assert (spec.backend, spec.model, spec.options.num_ctx) == ("ollama", "ollama_chat/m:3b", 8192)
+        assert (spec.api_base, spec.name) == ("http://127.0.0.1:11434", name)
+    monkeypatch.setenv("OLLAMA_API_BASE", "http://gpu:1")
+    assert parse_model("ollama_chat/m").api_base == "http://gpu:1"
+    assert language_model(dspy.LM("ollama_chat/m")).spec.name == "ollama:m@http://gpu:1"
+
+
+def test_a_server_that_a_variable_names_is_part_of_what_answers_are_stored_under(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable in ("HOSTED_VLLM_API_BASE", "GROQ_API_BASE", "OPENAI_BASE_URL", "OPENAI_API_BASE"):
+        monkeypatch.delenv(variable, raising=False)
+    vllm, openai = (language_model(name).engine.backend for name in ("hosted_vllm/m", "openai/m"))
+    usual = openai.digest()
+    assert usual == hashlib.sha256(b"openai/m|").hexdigest(), "as it always was"
+    assert language_model("groq/m").engine.backend.digest() == hashlib.sha256(b"groq/m|").hexdigest()
+    found: list[str] = []
+    for server in ("http://one/v1", "http://two/v1"):
+        monkeypatch.setenv("HOSTED_VLLM_API_BASE", server)
+        monkeypatch.setenv("OPENAI_BASE_URL", server)
+        found += [vllm.digest(), openai.digest()]
+    assert len({*found, usual}) == 5
 
 
 def test_dspy_callbacks_see_every_call_as_mlflow_autolog_needs() -> None:

@@ -102,11 +102,14 @@ def test_an_export_that_names_a_server_is_not_sent_a_key(foreign: Listener, tmp_
 
 
 def test_hosts_behind_a_providers_name_are_refused_before_anything_is_sent(foreign: Listener) -> None:
-    for provider in ("openai", "hosted_vllm", "ollama_chat"):
-        name = f"{provider}/m?hosts={foreign.url}&hosts={foreign.url}"
+    hosts = f"hosts={foreign.url}&hosts={foreign.url}"
+    for provider in ("openai", "hosted_vllm"):
         with pytest.raises(UsageError, match=r"a provider's keys are not sent to .*GREENLOOP_API_KEYS"):
-            language_model(name)
+            language_model(f"{provider}/m?{hosts}")
     assert foreign.heard == []
+    refused(f"ollama_chat/m?{hosts}")
+    assert foreign.heard, "litellm's name of an Ollama server, which is asked as by our own"
+    assert SECRET not in foreign.sent
 
 
 def test_a_url_inside_a_providers_name_is_refused() -> None:
