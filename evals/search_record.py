@@ -85,14 +85,19 @@ class Front(BaseModel):
 
         Args:
             points: Percentage points, at least 0.
-            by: "compute" or "seconds".
+            by: "compute" or "seconds", one of the front's objectives.
 
         Raises:
-            UsageError: A negative margin, an unknown cost, or an empty front.
+            UsageError: A negative margin, an unknown cost or one that the front is not of, or an empty front.
         """
         if points < 0 or by not in ("compute", "seconds"):
             raise UsageError(
                 f"pick within 0 or more points, by compute or seconds; got {points} points by {by!r}"
+            )
+        if by not in self.objectives:
+            raise UsageError(
+                f"this is a front of {' and '.join(self.objectives)}: what is cheaper by {by} alone is not on it;"
+                f" search with objectives=('quality', {by!r})"
             )
         if not self.points:
             raise UsageError("the front is empty: no configuration was scored on every task")
@@ -110,7 +115,7 @@ class Saved(BaseModel):
 
     Attributes:
         calls: Model calls that its configurations make when each runs alone.
-        paid_calls: Model calls that the search made: the rest came from the store.
+        paid_calls: Model calls that the search and its pilot made: the rest came from the store.
         races_lost: Configurations that were ended early.
         runs: Runs (task × configuration) that were scored.
         runs_spared: Runs that the ended configurations did not need.

@@ -67,18 +67,26 @@ def test_its_size_can_be_given_and_with_compute_as_an_objective_it_must_be() -> 
         tuner(objectives=("quality", "compute")).compile(asks_another(), trainset=TASKS[:4])
 
 
+def unsized(name: str) -> ScriptedModel:
+    """A model whose server publishes no size."""
+    model = ScriptedModel(right, name=name)
+    told = model.backend.describe().model_copy(update={"parameters": None})
+    model.backend.describe = lambda: told
+    return model
+
+
 def test_tokens_of_several_models_are_never_called_equal_compute_nor_picked_by() -> None:
-    unknown = ["groq/one", "groq/two"]  # of a provider that publishes no sizes
-    with pytest.warns(UserWarning, match="the size of groq/one, groq/two is not known"):
+    unknown = [unsized("small"), unsized("large")]
+    with pytest.warns(UserWarning, match=f"the size of {SMALL}, {LARGE} is not known"):
         counted = costing(unknown, ("quality",))
     assert (counted.unit, counted.caveat) == ("tokens", "in tokens of whatever model")
     for how in ({"objectives": ("quality", "compute")}, {"objectives": ("quality",), "picked_by": "compute"}):
-        with pytest.raises(UsageError, match=r"--parameters groq/one=1\.5e9"):
+        with pytest.raises(UsageError, match=rf"--parameters {SMALL}=1\.5e9"):
             costing(unknown, **how)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         assert costing(unknown[:1], ("quality",), picked_by="compute").caveat == ""
-        assert costing(unknown, ("quality",), dict.fromkeys(unknown, 1000000000.0)).caveat == ""
+        assert costing(unknown, ("quality",), {SMALL: 1e9, LARGE: 7e9}).caveat == ""
 
 
 @pytest.mark.parametrize(
