@@ -67,9 +67,10 @@ class Evidence(BaseModel):
             choice on tasks that it was not tuned on; intervals and p take the folds' tunings as given, and are too
             narrow for tuning anew, as a fold's tasks share one), "not confirmed", or "" in evidence of older versions.
         choices_confirmed: Different choices of this study that were confirmed on its locked tasks so far, this one
-            among them: more than one, and the locked tasks begin to be tuned on.
+            among them (cross-fitted: the most on the tasks of one fold): more than one, and these begin to be tuned on.
         objectives: What the search made better.
-        pick: How the choice was made; "" takes the best quality.
+        pick: How the choice was made, and among which finalists where the budget did not reach all; "" takes the best
+            quality.
         front: Pareto front on the tuned tasks.
         saved: What stored calls and races saved.
         importances: Share of each knob in the differences of the search score.

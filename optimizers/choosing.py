@@ -42,11 +42,13 @@ class Choice:
         values: The chosen knobs' values.
         search_rate: The search's own score of them.
         runs: The finalists that were run again, in the order of their search score.
+        shortfall: Where the budget ended before all of them were: among how many it is the choice.
     """
 
     values: Values
     search_rate: float
     runs: tuple[Run, ...]
+    shortfall: str = ""
 
 
 def choose(job: TuningJob) -> Choice:
@@ -117,9 +119,11 @@ def _picked(job: TuningJob, complete: Sequence[Tried]) -> Choice:
             break
         runs.append(Run(one, scores))
     if not runs:
-        return Choice(ranked[0].values, ranked[0].rate, ())
+        shortfall = "by its search score alone: the budget ended before any finalist was run again"
+        return Choice(ranked[0].values, ranked[0].rate, (), shortfall)
     best = runs[chosen_by(options.pick, [(r.tried.values, r.scores) for r in runs], job.costing)].tried
-    return Choice(best.values, best.rate, tuple(runs))
+    shortfall = f"among the {len(runs)} of {len(ranked)} finalists that the budget reached"
+    return Choice(best.values, best.rate, tuple(runs), shortfall if len(runs) < len(ranked) else "")
 
 
 def _run_again(job: TuningJob, one: Tried, step: int, steps: int, first: int, replicates: int) -> Scores:

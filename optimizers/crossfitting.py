@@ -15,6 +15,7 @@ from ..runtime.task import Task
 from .choosing import choose
 from .confirming import Confirmation, Measured, judge, measure
 from .job import TunerOptions, TuningJob
+from .looks import note_look
 from .searching import search
 from .space import with_values
 
@@ -63,7 +64,7 @@ def cross_fit(
             set what may be spent until then.
 
     Returns:
-        What was shown, and the folds' jobs.
+        What was shown, and the jobs of the folds that were reached.
     """
     parts: list[Measured] = []
     jobs: list[TuningJob] = []
@@ -72,6 +73,8 @@ def cross_fit(
         job = open_job([t for t in tasks if t.digest not in names], f"fold {number} of {folds}")
         jobs.append(job)
         parts.append(_one_fold(job, held, number, allow))
+        if parts[-1].chosen is None:  # not confirmed, whatever the others would show
+            break
     options = jobs[0].options
     return judge(parts, tasks=len(tasks), replicates=options.replicates, seed=seed), jobs
 
@@ -87,6 +90,7 @@ def _one_fold(
     allow(number, True)
     with job.alone_after_search():
         choice = choose(job)
+        note_look(job.study, choice.values)
         default: dspy.Module | None = None
         if choice.values != job.defaults:
             default = with_values(job.program, job.defaults)

@@ -17,20 +17,18 @@ from .confirming import Confirmation, confirm
 from .front import front_of
 from .importances import importances, path_to_best
 from .job import TuningJob
+from .looks import looks, note_look
 from .recording import saved
 from .space import with_values
 from .stamp import stamp
-from .trials import finished, key
-
-_CONFIRMED = "confirmed_choices"
+from .trials import finished
 
 
 def confirm_choice(job: TuningJob, choice: Choice, locked: Sequence[Task]) -> Confirmation:
     """Confirm the chosen program once on the locked tasks, and note in the study that they were looked at."""
     tuned = with_values(job.program, choice.values)
     if locked:
-        looked = set(job.study.user_attrs.get(_CONFIRMED, [])) | {key(choice.values)}
-        job.study.set_user_attr(_CONFIRMED, sorted(looked))
+        note_look(job.study, choice.values)
     return confirm(
         tuned,
         None if choice.values == job.defaults else with_values(job.program, job.defaults),
@@ -57,6 +55,7 @@ def stamped(
     *,
     locked: Sequence[Task],
     folds: int,
+    looked_at: Sequence[TuningJob],
     store: str,
 ) -> dspy.Module:
     """The chosen program with its evidence.
@@ -67,6 +66,7 @@ def stamped(
         confirmation: What was shown.
         locked: Tasks of the confirmation; none where it was cross-fitted.
         folds: Over how many folds it was cross-fitted; 0 where it was not.
+        looked_at: The jobs whose choices were confirmed: one, or one for each fold.
         store: URL of the store.
     """
     how = "locked tasks" if locked else "not confirmed"
@@ -93,9 +93,9 @@ def stamped(
         versions=versions(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         how=how,
-        choices_confirmed=max(1, len(job.study.user_attrs.get(_CONFIRMED, []))) if locked else 1,
+        choices_confirmed=max([1, *(looks(one.study) for one in looked_at)]),
         objectives=job.options.objectives,
-        pick=str(job.options.pick or ""),
+        pick=_picked_how(job, choice),
         front=front(job, choice),
         saved=saved(job.study),
         importances=importances(job.study, job.found),
@@ -105,6 +105,12 @@ def stamped(
     stamp(tuned, evidence)
     cast("Any", tuned)._compiled = True
     return tuned
+
+
+def _picked_how(job: TuningJob, choice: Choice) -> str:
+    """How the choice was made, and what that falls short of; "" for the best quality among all finalists."""
+    how = str(job.options.pick or "")
+    return f"{how or 'the best quality'}, {choice.shortfall}" if choice.shortfall else how
 
 
 def _listed(tasks: Sequence[Task]) -> list[str]:

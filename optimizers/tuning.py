@@ -74,7 +74,10 @@ class Tuning:
                 confirmation = confirm_choice(job, choice, locked)
         finally:
             job.book()
-        return stamped(job, choice, confirmation, locked=locked, folds=0, store=self._store.url)
+        looked_at = [job] if locked else []
+        return stamped(
+            job, choice, confirmation, locked=locked, folds=0, looked_at=looked_at, store=self._store.url
+        )
 
     def cross_fitted(self, tasks: list[Task]) -> dspy.Module:
         """Tune on all tasks; show by cross-fitting what tuning like this is worth."""
@@ -85,7 +88,7 @@ class Tuning:
             search(job)
             self._allow_of(0, folds + 1, after_search=True)
             choice = self._chosen(job)
-            confirmation, _ = cross_fit(
+            confirmation, jobs = cross_fit(
                 tasks,
                 folds,
                 self._options.seed,
@@ -94,7 +97,9 @@ class Tuning:
             )
         finally:
             job.book()
-        return stamped(job, choice, confirmation, locked=(), folds=folds, store=self._store.url)
+        return stamped(
+            job, choice, confirmation, locked=(), folds=folds, looked_at=jobs, store=self._store.url
+        )
 
     def _searched(self, job: TuningJob, locked: int) -> Choice:
         """Search as planned, then on for as long as something is spared, before the finalists and after them."""

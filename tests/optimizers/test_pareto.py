@@ -5,8 +5,9 @@ from __future__ import annotations
 import greenloop as gl
 import optuna
 import pytest
-from greenloop.errors import ProgramError, UsageError
+from greenloop.errors import BudgetExhausted, ProgramError, UsageError
 from greenloop.evals.search_record import Cost, Front, FrontPoint
+from greenloop.optimizers.job import TuningJob
 from greenloop.optimizers.objectives import dominates
 from greenloop.testing import ScriptedModel, adding_tasks
 
@@ -81,6 +82,16 @@ def test_the_cheapest_within_a_margin_is_what_is_confirmed() -> None:
     assert made.front.cheapest_within(2).settings == tuned.evidence.settings
 
 
+def third_right(messages: list[dict]) -> str:
+    return f"```python\ndef f(x):\n    return x + {number(messages) * (number(messages) % 3 == 0)}\n```"
+
+
+def test_what_a_pick_may_want_for_its_cost_is_not_raced_by_what_costs_more() -> None:
+    made = tuner(objectives=("quality",), pick=gl.CheapestWithin(points=90), concurrency=1)
+    tuned = made.compile(two_models(third_right), trainset=adding_tasks(18))
+    assert tuned.evidence.settings == {"generate.model": SMALL, "samples": 1}
+
+
 def test_a_second_pick_pays_little_and_owns_up_to_the_second_look(tmp_path) -> None:
     url = f"sqlite:///{tmp_path}/t.db"
     program = two_models(half_right)
@@ -93,6 +104,32 @@ def test_a_second_pick_pays_little_and_owns_up_to_the_second_look(tmp_path) -> N
     assert again.evidence.settings["generate.model"] == SMALL
     assert again.evidence.paid["calls"] - first.evidence.paid["calls"] <= 12
     assert "2 choices were confirmed" in str(again.evidence)
+
+
+def test_looks_at_the_tasks_of_the_folds_are_counted_too(tmp_path) -> None:
+    program = two_models(half_right)
+    seen = [
+        tuner(store=f"sqlite:///{tmp_path}/t.db", folds=2, **how)
+        .compile(program, trainset=TASKS[:4])
+        .evidence
+        for how in ({}, {"pick": gl.CheapestWithin(points=100)})
+    ]
+    assert [one.how for one in seen] == ["cross-fitted over 2 folds"] * 2
+    assert [one.choices_confirmed for one in seen] == [1, 2]
+
+
+def test_a_choice_among_some_of_the_finalists_says_so(monkeypatch) -> None:
+    whole = TuningJob.score_values
+
+    def short(self, values, phase, step, *more, **how):
+        if phase == "finalists" and step > 1:
+            raise BudgetExhausted("the budget is spent")
+        return whole(self, values, phase, step, *more, **how)
+
+    monkeypatch.setattr(TuningJob, "score_values", short)
+    made = tuner(objectives=("quality",), pick=gl.CheapestWithin(points=2))
+    evidence = made.compile(two_models(right), trainset=TASKS[:4]).evidence
+    assert evidence.pick.startswith("the cheapest by compute within 2 points of the best, among the 1 of ")
 
 
 def test_compute_of_models_of_unknown_size_is_refused_in_one_line(monkeypatch) -> None:
@@ -130,10 +167,13 @@ def test_the_cheapest_within_a_margin_by_seconds() -> None:
 
     front = Front(
         points=(point(0.90, 100, 1), point(0.88, 50, 3), point(0.70, 10, 0.1)),
-        objectives=("quality", "compute"),
+        objectives=("quality", "compute", "seconds"),
         unit="tokens",
     )
     assert front.cheapest_within(2).settings == {"c": 50}
     assert front.cheapest_within(1).settings == {"c": 100}
     assert front.cheapest_within(2, by="seconds").settings == {"c": 100}
     assert front.cheapest_within(25).settings == {"c": 10}
+    without = front.model_copy(update={"objectives": ("quality", "compute")})
+    with pytest.raises(UsageError, match="a front of quality and compute"):
+        without.cheapest_within(2, by="seconds")  # what is fast and costs compute is not on it
