@@ -18,6 +18,8 @@ KINDS = "biufcSUMmO"
 LONG = "gG"
 """Floats wider than Python's, which do not."""
 TIMES = "Mm"
+MOST_BYTES = 64 << 20
+"""Largest array that is made of what arrived. Numbers in a frame take less; one long text makes all others long."""
 ITEMS = (bool, int, float, complex, str, bytes)
 """What an array that holds no objects is made of."""
 
@@ -60,6 +62,8 @@ def flat(codec: Codec, items: Any, dtype: Any) -> Any:
     values = codec.decode(items)
     if not travels(dtype) or type(values) is not list:
         raise ValueError(f"no array of {dtype}")
+    if dtype.itemsize * len(values) > MOST_BYTES:
+        raise ValueError(f"an array of more than {MOST_BYTES} bytes")
     if dtype.kind == "O":
         objects: Any = numpy.empty(len(values), dtype=dtype)
         for i, value in enumerate(values):

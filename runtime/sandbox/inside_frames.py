@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 INDEXES = frozenset(
     "Index RangeIndex DatetimeIndex TimedeltaIndex PeriodIndex IntervalIndex CategoricalIndex MultiIndex".split()
 )
+MOST_NUMBERS = 1 << 23
+"""Longest index that travels as its ends; one of so many numbers written out fills a frame."""
 WIDTHS = (8, 16, 32, 64)
 DTYPES = frozenset(
     [
@@ -142,7 +144,10 @@ def index(codec: Codec, d: dict[str, Any]) -> Any:
     pandas = _pandas()
     kind, name = d["k"], codec.decode(d["n"])[0]
     if kind == "RangeIndex":
-        return pandas.RangeIndex(*[int(n) for n in d["v"]], name=name)
+        numbers = pandas.RangeIndex(*[int(n) for n in d["v"]], name=name)
+        if len(numbers) > MOST_NUMBERS:
+            raise ValueError(f"an index of {len(numbers)} numbers")
+        return numbers
     if kind == "MultiIndex":
         levels = [index(codec, level) for level in d["v"]]
         return pandas.MultiIndex.from_arrays(levels, names=[level.name for level in levels])
@@ -174,7 +179,10 @@ def frame(codec: Codec, d: dict[str, Any]) -> Any:
     """A pandas frame."""
     pandas = _pandas()
     rows, names = index(codec, d["i"]), index(codec, d["n"])
-    made = pandas.DataFrame({i: _series(codec, c) for i, c in enumerate(d["c"])}, index=range(len(rows)))
+    columns = {i: _series(codec, c) for i, c in enumerate(d["c"])}
+    if any(len(column) != len(rows) for column in columns.values()):
+        raise ValueError("columns that are longer or shorter than their index")
+    made = pandas.DataFrame(columns, index=range(len(rows)))
     made.index, made.columns = rows, names
     return made
 

@@ -172,6 +172,20 @@ def test_missing_values_stay_what_they_are(missing: Any) -> None:
         {"t": "index", "k": "Index", "n": [[]], "v": ["int64", [1]]},
         {"t": "index", "k": "Categorical", "n": [None], "v": ["int64", [1]]},
         {"t": "series", "n": [None], "i": None, "c": ["int64", [1]]},
+        {"t": "ndarray", "d": "S300000000", "s": [1], "v": ["a"]},
+        {"t": "scalar", "d": "U300000000", "v": ["a"]},
+        {
+            "t": "frame",
+            "i": {"t": "index", "k": "RangeIndex", "n": [None], "v": [0, 10**9, 1]},
+            "n": {"t": "index", "k": "Index", "n": [None], "v": ["int64", [0]]},
+            "c": [["int64", [1]]],
+        },
+        {
+            "t": "frame",
+            "i": {"t": "index", "k": "RangeIndex", "n": [None], "v": [0, 10**6, 1]},
+            "n": {"t": "index", "k": "Index", "n": [None], "v": ["int64", [0]]},
+            "c": [["int64", [1]]],
+        },
     ],
 )
 def test_what_could_not_go_back_is_refused(data: Any) -> None:
