@@ -15,7 +15,8 @@ from ..execution import Limits
 from .environment import Environment
 from .inside_codec import Codec, Unserialisable
 from .inside_thrown import thrown
-from .inside_wire import MAX_FRAME, WireError, pack, unpack
+from .inside_told import failure
+from .inside_wire import MAX_FRAME, FrameTooLarge, WireError, pack, unpack
 from .worker import Worker
 
 
@@ -49,7 +50,7 @@ class Session:
 
     def __init__(self, environment: Environment, limits: Limits) -> None:
         self._limits = limits
-        self._codec = Codec(_refuse, _refuse)
+        self._codec = Codec(_refuse, _refuse_object)
         self._worker = Worker(environment)
         try:
             self._socket = self._worker.start_session(limits)
@@ -76,31 +77,39 @@ class Session:
 
         Raises:
             SandboxError: If the process died or took too long; the session is over then.
-            Unserialisable: If a variable is no data.
+            Unserialisable: If a variable is no data, or too large.
         """
         encoded = {name: self._codec.encode(value) for name, value in variables.items()}
         request = {"op": "exec", "code": code, "variables": encoded, "tools": list(tools), "fields": fields}
         deadline = time.monotonic() + self._limits.wall_s
-        self._send(request)
+        try:
+            self._send(request)
+        except FrameTooLarge as error:
+            raise Unserialisable(f"code and variables of {error}") from None
         while True:
             reply = self._recv(deadline)
             if not isinstance(reply, dict):
                 raise SandboxError("the session's process wrote nonsense")
             if "cb" in reply:
                 started = time.monotonic()
-                self._send(self._use_tool(reply, tools))
+                self._answer(self._use_tool(reply, tools))
                 deadline += time.monotonic() - started
                 continue
             return self._piece(reply)
 
     def _piece(self, reply: dict[str, Any]) -> Piece:
         output = str(reply.get("out", ""))[: self._limits.output_kb * 1024]
-        if "exc" in reply and isinstance(reply["exc"], dict):
-            return Piece(output, reply["exc"])
+        if "exc" in reply:
+            return Piece(output, failure(reply["exc"]))
         if "bad" in reply:
-            return Piece(output, {"type": "TypeError", "message": str(reply["bad"]), "kind": "error"})
+            return Piece(output, failure({"type": "TypeError", "message": str(reply["bad"])}))
         if "final" in reply:
-            return Piece(output, submitted=True, answer=self._codec.decode(reply["final"]))
+            try:
+                return Piece(output, submitted=True, answer=self._codec.decode(reply["final"]))
+            except (Unserialisable, RecursionError) as error:
+                return Piece(
+                    output, failure({"type": "TypeError", "message": f"SUBMIT takes data, not {error}"})
+                )
         return Piece(output)
 
     def _use_tool(self, reply: dict[str, Any], tools: Mapping[str, Callable[..., Any]]) -> dict[str, Any]:
@@ -114,6 +123,13 @@ class Session:
             return {"ok": self._codec.encode(result)}
         except Exception as error:  # noqa: BLE001 - goes to the code that called the tool
             return {"exc": thrown(error, self._codec.encode)}
+
+    def _answer(self, message: dict[str, Any]) -> None:
+        """Tell the code what its tool gave, or that it was too much."""
+        try:
+            self._send(message)
+        except FrameTooLarge as error:
+            self._send({"exc": thrown(ValueError(f"a tool's result of {error}"), self._codec.encode)})
 
     def _send(self, message: Any) -> None:
         try:
@@ -154,6 +170,10 @@ class Session:
 
 def _refuse(value: Any) -> Any:
     raise Unserialisable(f"an object of class {type(value).__name__}")
+
+
+def _refuse_object(data: dict[str, Any]) -> Any:
+    raise Unserialisable(f"an object of class {data.get('n')}")
 
 
 def _wait_for(awaitable: Any) -> Any:

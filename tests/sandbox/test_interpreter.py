@@ -71,6 +71,17 @@ def test_a_lost_session_is_over(code: str) -> None:
             made.execute("print(1)")
 
 
+def test_what_does_not_travel_is_told_in_words_and_leaves_the_session_alive(repl: SandboxInterpreter) -> None:
+    with pytest.raises(errors().CodeExecutionError, match="SUBMIT takes data, not an object of class A"):
+        repl.execute("class A: pass\nSUBMIT(A())")
+    with pytest.raises(errors().CodeInterpreterError, match="cannot travel: code and variables of 17"):
+        repl.execute("1", {"y": "a" * 17_000_000})
+    repl.tools["much"] = lambda: "a" * 17_000_000
+    with pytest.raises(errors().CodeExecutionError, match="ValueError: a tool's result of 17"):
+        repl.execute("much()")
+    assert repl.execute("print(1)") == "1\n"
+
+
 def test_rlm_runs_on_it() -> None:
     from dspy.utils.dummies import DummyLM
 
