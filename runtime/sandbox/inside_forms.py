@@ -6,7 +6,9 @@ import ast
 import builtins
 import contextlib
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from .inside_plain import Plain, plain
 from .inside_rewrite import CHECK
@@ -21,7 +23,7 @@ PATCHES = ("patch", "patch.object", "patch.dict", "patch.multiple", "monkeypatch
 class Test:
     """One test's source and its form: "script", "doctest", "module" (unittest or plain functions) or "pytest".
 
-    A script that is one plain equation has it in `plain`.
+    A script that is one plain equation has it in `plain`. Functions that a module calls itself are in `called`.
     """
 
     text: str
@@ -29,6 +31,7 @@ class Test:
     tree: ast.Module | None = None
     survey: Survey = field(default_factory=Survey)
     plain: Plain | None = None
+    called: frozenset[str] = frozenset()
 
     @property
     def captures(self) -> bool:
@@ -96,15 +99,22 @@ def _form(text: str, entry: str) -> Test:
         return Test(ast.get_docstring(tree) or "", "doctest")
     found = survey(tree)
     imports = {name.partition(".")[0] for name in found.imports}
-    functions = [n for n in _all_tests(tree) if isinstance(n, ast.FunctionDef)]
-    if "pytest" in imports or any(_needs_fixture(f) for f in functions):
+    called = _called(tree)
+    found_tests = _all_tests(tree, called)
+    if "pytest" in imports or any(_needs_fixture(f) for f in found_tests):
         return Test(text, "pytest", tree, found)
-    if functions or cases(tree):
-        called = {n.func.id for s in tree.body if isinstance(s, ast.Expr) for n in ast.walk(s)
-                  if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}  # fmt: skip
-        if not called & {f.name for f in functions}:
-            return Test(text, "module", tree, found)
+    if found_tests or cases(tree):
+        return Test(text, "module", tree, found, called=called)
     return Test(text, "script", tree, found)
+
+
+def _called(tree: ast.Module) -> frozenset[str]:
+    """Functions that a test calls at its top level, what it does as a main program aside."""
+    if not _all_tests(tree):
+        return frozenset()
+    apart = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.If)
+    nodes = [n for s in tree.body if not isinstance(s, apart) for n in ast.walk(s)]
+    return frozenset(n.func.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name))
 
 
 def _only_docstring(tree: ast.Module) -> bool:
@@ -120,17 +130,24 @@ def cases(tree: ast.Module) -> list[ast.ClassDef]:
     return found
 
 
-def _all_tests(tree: ast.Module) -> list[ast.stmt]:
-    found: list[ast.stmt] = [
-        n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")
-    ]
+Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
+
+
+def functions(body: Sequence[ast.stmt]) -> list[Function]:
+    """The test functions in the body of a module or of a class, named as pytest and unittest find them."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [n for n in body if isinstance(n, kinds) and n.name.startswith("test")]
+
+
+def _all_tests(tree: ast.Module, called: frozenset[str] = frozenset()) -> list[Function]:
+    found = [f for f in functions(tree.body) if f.name not in called]
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name.startswith("Test") and not node.bases:
-            found += [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")]
+            found += functions(node.body)
     return found
 
 
-def _needs_fixture(function: ast.FunctionDef) -> bool:
+def _needs_fixture(function: Function) -> bool:
     names = [a.arg for a in function.args.args]
     required = len(names) - len(function.args.defaults)
     return bool(function.decorator_list) or any(n != "self" for n in names[:required])
@@ -177,8 +194,9 @@ def count(test: Test) -> int:
         return sum(bool(e.want) or e.exc_msg is not None for e in examples)
     if test.form != "module" or test.tree is None:
         return 0
-    methods = [n for c in cases(test.tree) for n in c.body if isinstance(n, ast.FunctionDef)]
-    return len(_all_tests(test.tree)) + sum(n.name.startswith("test") for n in methods)
+    return len(_all_tests(test.tree, test.called)) + sum(
+        len(functions(case.body)) for case in cases(test.tree)
+    )
 
 
 def defines_check(tree: ast.Module | None) -> bool:

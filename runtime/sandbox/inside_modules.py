@@ -7,24 +7,24 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .inside_forms import Test, cases
+from .inside_forms import Function, Test, cases, functions
 
 if TYPE_CHECKING:
     from .inside_recorder import Recorder
 
 
 def run_module(test: Test, names: dict[str, Any], recorder: Recorder) -> None:
-    """Every test function and every method of a test case is a unit."""
+    """Every test function that the module does not call itself, and every method of a test case, is a unit."""
     assert test.tree is not None
     for node in test.tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-            _unit(recorder, test.text, node, names[node.name])
-        elif isinstance(node, ast.ClassDef) and node in cases(test.tree):
+        for function in functions([node]):
+            if function.name not in test.called:
+                _unit(recorder, test.text, function, names[function.name])
+        if isinstance(node, ast.ClassDef) and node in cases(test.tree):
             _run_case(test.text, node, names[node.name], recorder)
         elif isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
-            for method in node.body:
-                if isinstance(method, ast.FunctionDef) and method.name.startswith("test_"):
-                    _unit(recorder, test.text, method, _bound(names[node.name], method.name))
+            for method in functions(node.body):
+                _unit(recorder, test.text, method, _bound(names[node.name], method.name))
 
 
 def _bound(cls: type, name: str) -> Callable[[], Any]:
@@ -38,12 +38,16 @@ def _bound(cls: type, name: str) -> Callable[[], Any]:
     return call
 
 
-def _unit(recorder: Recorder, text: str, node: ast.FunctionDef, call: Callable[[], Any]) -> None:
+def _unit(recorder: Recorder, text: str, node: Function, call: Callable[[], Any]) -> None:
     number = len(recorder.units)
     recorder.units.append(ast.get_source_segment(text, node) or node.name)
     recorder.begin(number)
     try:
-        call()
+        result = call()
+        if isinstance(node, ast.AsyncFunctionDef):
+            import asyncio
+
+            asyncio.run(result)
     except BaseException as error:  # noqa: BLE001 - the recorder sorts them
         recorder.failed(number, error)
 
@@ -52,7 +56,7 @@ def _run_case(text: str, node: ast.ClassDef, cls: Any, recorder: Recorder) -> No
     import unittest
 
     loader = unittest.TestLoader()
-    nodes = {n.name: n for n in node.body if isinstance(n, ast.FunctionDef)}
+    nodes = {n.name: n for n in functions(node.body)}
     plain = unittest.TestCase.assertEqual
 
     def noted(self: Any, first: Any, second: Any, msg: Any = None) -> None:

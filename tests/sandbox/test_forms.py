@@ -50,6 +50,23 @@ def test_doctest_of_printed_text_and_of_exceptions(box: Sandbox) -> None:
     assert box.run(candidate, [text]).outcome == "passed"
 
 
+@pytest.mark.parametrize(
+    ("raised", "expected", "outcome"),
+    [
+        ("ValueError", "ValueError: x", "passed"),
+        ("decimal.InvalidOperation", "decimal.InvalidOperation: x", "passed"),
+        ("StopIteration", "StopIteration", "passed"),
+        ("r", "ValueError: x", "error"),
+    ],
+)
+def test_a_doctests_exception_is_the_one_of_that_name(
+    box: Sandbox, raised: str, expected: str, outcome: str
+) -> None:
+    code = f"import decimal\nclass r(Exception):\n    pass\ndef f():\n    raise {raised}('y')\n"
+    text = f">>> f()\nTraceback (most recent call last):\n{expected}\n"
+    assert box.run(Candidate(code, "f"), [text]).outcome == outcome
+
+
 def test_pairs(box: Sandbox) -> None:
     tests = function_tests("add", [((1, 2), 3), ({"a": 1, "b": 5}, 6), ((1, 1), 3)])
     assert verdicts(box.run(ADD, tests)) == [True, True, False]
@@ -224,8 +241,29 @@ def test_a_standard_module_that_a_test_forgot_to_import(box: Sandbox, name: str)
     assert box.run(ADD, [f"assert {name} and add(1, 2) == 3"]).outcome == "passed"
 
 
+@pytest.mark.parametrize(
+    "test",
+    [
+        "async def test_a():\n    assert add(1, 2) == 3\n\nasync def test_b():\n    assert add(1, 2) == 4\n",
+        "def test_a():\n    assert add(1, 2) == 3\n\ndef testB():\n    assert add(1, 2) == 4\n",
+        "def test_a():\n    assert add(1, 2) == 3\n\ndef test_b():\n    assert add(1, 2) == 4\n\ntest_a()\n",
+        "from unittest import IsolatedAsyncioTestCase\nclass T(IsolatedAsyncioTestCase):\n    async def test_a(self):\n"
+        "        assert add(1, 2) == 3\n    async def test_b(self):\n        assert add(1, 2) == 4\n",
+    ],
+)
+def test_every_test_function_is_run(box: Sandbox, test: str) -> None:
+    found = box.run(ADD, [test])
+    assert (found.outcome, found.tests_passed < found.tests_total) == ("failed", True)
+
+
+def test_a_function_that_a_test_calls_itself_is_no_unit(box: Sandbox) -> None:
+    test = "def test(candidate, x):\n    assert candidate(x, 1) == x + 1\n\ntest(add, 1)\ntest(add, 2)\n"
+    assert box.run(ADD, [test]).outcome == "passed"
+
+
 FRIENDLY = Candidate(
-    "def check_equal(*values):\n    return True\nclass np:\n    allclose = check_equal\ndef add(a, b):\n    return -1\n",
+    "def check_equal(*values):\n    return True\nclass np:\n    allclose = check_equal\n"
+    "def add(a, b):\n    return -1\n",
     "add",
 )
 
