@@ -265,6 +265,8 @@ _PROCESSES = [
     _attack("opens every other process", "import ctypes\nlibc = ctypes.CDLL(None)\nfor pid in range(1, 5000):\n"
             "    if libc.syscall(434, pid, 0) >= 0: print('LEAK')" + WRONG, "failed"),
     _attack("ptrace", _syscall(101, 16, 1), "failed"),
+    *(_attack(f"has the kernel signal others: {what}", _try(f"fcntl.fcntl(0, {what}, {{pid}})", "import fcntl"), "blocked error")
+      for what in ("fcntl.F_SETOWN", "fcntl.F_SETSIG")),
     _attack("fork", _try("os.fork()"), "blocked"),
     _attack("daemon", "import os\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        while True: pass\n" + WRONG, "blocked"),
     _attack("fork bomb", "import os\nwhile True: os.fork()", "blocked"),
@@ -308,6 +310,10 @@ _MEMORY = [
     _attack("memory at once", "def solve(x):\n    return bytearray(10 ** 11)", "out_of_memory"),
     _attack("memory bit by bit", "def solve(x):\n    keep = []\n    while True: keep.append(bytearray(10 ** 6))", "out_of_memory"),
     _attack("endless list", "import itertools\ndef solve(x):\n    return list(itertools.repeat(0))", "out_of_memory timeout"),
+    _attack("memory in files without a name", "import os, time\nkeep = [os.memfd_create('m') for _ in range(12)]\nfor fd in keep:\n"
+            "    os.write(fd, bytes(15 << 20))\ntime.sleep(9)" + WRONG, "out_of_memory blocked"),
+    _attack("threads with small stacks", "import threading, time\nthreading.stack_size(32768)\nfor _ in range(600):\n"
+            "    threading.Thread(target=time.sleep, args=(9,), daemon=True).start()\ntime.sleep(9)" + WRONG, "out_of_memory error"),
     _attack("recursion", "def solve(x):\n    return solve(x)", "error"),
     _attack("recursion without limit", "import sys\nsys.setrecursionlimit(10 ** 9)\ndef solve(x):\n    return solve([x])",
             "crashed error out_of_memory timeout"),
@@ -343,15 +349,26 @@ _FILES = [
     _attack("disk fill", "with open('big', 'wb') as f:\n    while True: f.write(b'x' * 10 ** 6)", "output_limit"),
     _attack("disk fill in many files", "i = 0\nwhile True:\n    i += 1\n    with open(str(i), 'wb') as f: f.write(b'x' * 10 ** 6)",
             "output_limit timeout", limits=Limits(wall_s=6, cpu_s=6)),
+    _attack("disk fill in a folder that shows nothing", "import os, time\nos.mkdir('d', 0o300)\nfor i in range(7):\n"
+            "    with open(f'd/{{i}}', 'wb') as f: f.write(b'x' * 10 ** 7)\ntime.sleep(9)" + WRONG, "output_limit"),
+    _attack("folders without end", "import os\ni = 0\nwhile True:\n    i += 1\n    os.mkdir(str(i))", "output_limit timeout",
+            limits=Limits(wall_s=2, cpu_s=2)),
     _attack("file in the home folder", _try("open(os.path.join({home!r}, 'greenloop-leak'), 'w')"), "error blocked"),
     _attack("file in the home folder by os.open", _try("os.open(os.path.join({home!r}, 'greenloop-leak'), os.O_CREAT | os.O_WRONLY)"),
             "error blocked"),
     _attack("overwrites a secret", _try("open({canary!r}, 'w')"), "error blocked"),
     _attack("file in the standard library", _try("open(os.path.join(os.path.dirname(os.__file__), 'greenloop-leak'), 'w')"), "blocked"),
     _attack("leaves files behind", "import tempfile\nopen('greenloop-leak', 'w').write('x')\ntempfile.mkdtemp(dir='.')" + WRONG, "failed"),
-    _attack("locks its folder", "import os\nopen('greenloop-leak', 'w').close()\nos.chmod('.', 0)" + WRONG, "failed"),
-    _attack("unreadable folders", "import os\nfor i in range(5):\n    os.makedirs(f'a{{i}}/b/c')\n    os.chmod(f'a{{i}}/b', 0)\n"
-            "    os.chmod(f'a{{i}}', 0)" + WRONG, "failed"),
+    _attack("locks its folder", "import os\nopen('greenloop-leak', 'w').close()\nos.chmod('.', 0)" + WRONG, "failed blocked"),
+    _attack("unreadable folders", "import os\nfor i in range(5):\n    os.mkdir(f'a{{i}}', 0o300)\n    os.mkdir(f'a{{i}}/b', 0)\n"
+            "    open(f'a{{i}}/c', 'w').close()" + WRONG, "failed"),
+    _attack("locks inner folders", "import os\nfor i in range(5):\n    os.makedirs(f'a{{i}}/b/c')\n    os.chmod(f'a{{i}}/b', 0)\n"
+            "    os.chmod(f'a{{i}}', 0)" + WRONG, "failed blocked"),
+    _attack("mode of a secret", _try("os.chmod({canary!r}, 0o666)"), "error blocked"),
+    _attack("times of a secret", _try("os.utime({canary!r}, (1, 1))"), "error blocked"),
+    _attack("mode of a device", _try("os.chmod('/dev/null', 0o666)"), "blocked"),
+    _attack("mode of its standard input", _try("os.fchmod(0, 0o666)"), "blocked"),
+    _attack("times of its standard input", _try("os.utime(0)"), "blocked"),
     _attack("very deep folders", "import os\nfor _ in range(2000):\n    os.mkdir('d' * 100)\n    os.chdir('d' * 100)" + WRONG,
             "failed blocked error output_limit timeout", limits=Limits(wall_s=5, cpu_s=5)),
     _attack("device", _try("os.mknod('dev', 0o600 | 0o020000, os.makedev(1, 1))"), "blocked"),
@@ -362,6 +379,7 @@ _NETWORK = [
             "import socket"), "blocked error"),
     _attack("opens a page", _try("urllib.request.urlopen('http://127.0.0.1:{port}/', timeout=1)", "import urllib.request"), "blocked error"),
     _attack("local socket", _try("socket.socket(socket.AF_UNIX).bind('s')", "import socket"), "blocked"),
+    _attack("a pair of datagram sockets", _try("socket.socketpair(type=socket.SOCK_DGRAM)", "import socket"), "blocked"),
     _attack("listens", _try("socket.socket().bind(('0.0.0.0', 0))", "import socket"), "blocked"),
     _attack("raw socket", _try("socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)", "import socket"), "blocked"),
 ]  # fmt: skip

@@ -6,10 +6,12 @@ import contextlib
 import math
 import os
 import resource
+import shutil
 from typing import Any
 
 from . import inside_kernel as kernel
 from . import inside_namespaces as namespaces
+from .inside_held import held_by
 from .inside_landlock import Ruleset, abi
 from .inside_paths import split
 from .inside_seccomp import Filter
@@ -17,7 +19,11 @@ from .inside_seccomp import Filter
 FILE_BYTES = 16 << 20
 """Largest file a candidate may write."""
 BOX_BYTES = 64 << 20
-"""Most that a candidate may write in all."""
+"""Most that a candidate may write in all, and most that files without a name may hold."""
+BOX_ENTRIES = 2048
+"""Most files and folders."""
+THREADS = 512
+"""Most threads: small stacks would let far more into little memory, until the machine has none left."""
 FILES = 128
 """Open descriptors."""
 OPEN_MAX = 4096
@@ -58,10 +64,10 @@ class Box:
         self._make_rules()
         self._set_limits()
         if self.tier in ("namespaces", "landlock"):
-            self._filter = Filter()
+            self._filter = Filter(own_files=self.tier == "namespaces")
         elif self.tier == "limits" and kernel.LINUX:
             with contextlib.suppress(OSError):
-                self._filter = Filter()
+                self._filter = Filter(own_files=False)
         if self._filter is not None:
             if self.tier == "namespaces" or os.getuid() == 0:
                 kernel.drop_capabilities()
@@ -134,9 +140,20 @@ class Box:
         if os.listdir(self.folder):
             empty(self.folder)
 
-    def overfull(self) -> bool:
-        """Whether the child wrote more than `BOX_BYTES`; asked now and then."""
-        return self.tier != "namespaces" and _bytes_in(self.folder) > BOX_BYTES
+    def excess(self, child: int) -> str:
+        """What the child has too much of: "disk", "memory" or "threads"; empty where of nothing. Asked now and then."""
+        if self.tier != "namespaces" and _overfull(self.folder):
+            return "disk"
+        held, threads = held_by(child, self.config["proc_fd"])
+        return "memory" if held > BOX_BYTES else "threads" if threads > THREADS else ""
+
+
+def remove(folder: str) -> None:
+    """Remove a worker's folder with all that children left in it, as far as it is there and can be removed."""
+    for role in ("candidate", "judge"):
+        with contextlib.suppress(OSError):
+            empty(os.path.join(folder, role))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def empty(folder: str) -> None:
@@ -165,10 +182,23 @@ def empty(folder: str) -> None:
         os.rmdir(path)
 
 
-def _bytes_in(folder: str) -> int:
-    total = 0
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
-    return total
+def _overfull(folder: str) -> bool:
+    """Whether a folder holds more than `BOX_BYTES` or `BOX_ENTRIES`, or hides what it holds."""
+    size = entries = 0
+    folders = [folder]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as found:
+                for entry in found:
+                    entries += 1
+                    with contextlib.suppress(FileNotFoundError):
+                        size += entry.stat(follow_symlinks=False).st_blocks * 512
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(entry.path)
+                    if size > BOX_BYTES or entries > BOX_ENTRIES:
+                        return True
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return True
+    return False

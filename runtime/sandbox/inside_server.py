@@ -14,7 +14,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from typing import Any
 
@@ -88,7 +87,7 @@ class Server:
         os.set_blocking(wake_write, False)
         signal.signal(signal.SIGCHLD, _ignore)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        self._tell({"ready": True, "version": list(sys.version_info[:3])})
+        self._tell({"ready": True})
         control = self.control.fileno()
         poller = select.poll()
         poller.register(control, select.POLLIN)
@@ -264,8 +263,8 @@ class Server:
                 self._tell({"number": self.number, "waits": max(TICK_S, missing)})
                 return
             self._kill("wall", quiet=False)
-        elif self.box.overfull():
-            self._kill("disk", quiet=False)
+        elif excess := self.box.excess(self.child):
+            self._kill(excess, quiet=False)
 
 
 def _pass_gate() -> None:

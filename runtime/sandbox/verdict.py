@@ -148,6 +148,13 @@ def _result(data: dict[str, Any]) -> TestResult:
     return TestResult(**{k: v for k, v in data.items() if k in _RESULT_FIELDS})
 
 
+_EXCESSES: dict[str, tuple[Outcome, str]] = {
+    "disk": ("output_limit", "wrote too much to its folder, or hid what it wrote"),
+    "memory": ("out_of_memory", "held too much in files without a name"),
+    "threads": ("out_of_memory", "started too many threads"),
+}
+
+
 def _death(raw: RawRun, limits: Limits) -> tuple[Outcome, str] | None:
     """How the candidate's process ended, where that was not the end of its tests."""
     ended = raw.candidate
@@ -158,8 +165,8 @@ def _death(raw: RawRun, limits: Limits) -> tuple[Outcome, str] | None:
         return None
     if killed == "wall":
         return "timeout", f"took longer than {limits.wall_s:g} s"
-    if killed == "disk":
-        return "output_limit", "wrote too much to its folder"
+    if killed in _EXCESSES:
+        return _EXCESSES[killed]
     if killed == "stopped":
         return "crashed", "stopped itself"
     if number is None:
