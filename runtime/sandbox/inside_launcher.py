@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from . import inside_kernel as kernel
 from . import inside_paths
+from .inside_box import remove
 from .inside_candidate import rehearse
 from .inside_server import Server
 
@@ -60,8 +61,11 @@ def main(candidate_fd: int, judge_fd: int, text: str) -> None:
         control.close()
     _wait(host, children)
     for child in children:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    if os.getppid() != host:
+        remove(config["folder"])
     os._exit(0)
 
 

@@ -87,11 +87,13 @@ class Pool:
                 self._idle.append(worker)
                 self._condition.notify()
                 return
-        worker.close()
-        with self._condition:
-            self._busy.discard(worker)
-            self._count -= 1
-            self._condition.notify_all()
+        try:
+            worker.close()
+        finally:
+            with self._condition:
+                self._busy.discard(worker)
+                self._count -= 1
+                self._condition.notify_all()
 
     def close(self) -> None:
         """End all workers. Those at work are killed; whoever uses one closes it, since two must not at once."""

@@ -8,17 +8,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import SandboxError
+from ...errors import SandboxError, TaskError
 from ..execution import Limits
 from .environment import Environment
-from .inside_wire import pack
+from .inside_wire import FrameTooLarge, pack
 from .watch import GRACE_S, RawRun, Watch, line
 
 START_S = 60.0
@@ -54,13 +53,17 @@ class Worker:
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
         self.runs = 0
-        self._folder = tempfile.mkdtemp(prefix="greenloop-")
+        self._folder = ""
         self._controls: dict[str, socket.socket] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._judge: socket.socket | None = None
         self._waiting: _Waiting | None = None
         try:
+            self._folder = tempfile.mkdtemp(prefix="greenloop-")
             self._start()
+        except OSError as error:
+            self.close()
+            raise SandboxError(f"a worker of the sandbox does not start: {error}") from None
         except BaseException:
             self.close()
             raise
@@ -85,7 +88,6 @@ class Worker:
         )
         for other in theirs:
             other.close()
-        hello: dict[str, Any] = {}
         for role, control in self._controls.items():
             control.settimeout(START_S)
             try:
@@ -97,7 +99,6 @@ class Worker:
                     f"the sandbox's {role} server does not start: {hello.get('failed', hello)}"
                 )
             control.settimeout(None)
-        self.version = tuple(hello["version"])
 
     @property
     def pid(self) -> int:
@@ -109,9 +110,13 @@ class Worker:
 
         Raises:
             SandboxError: If a server or the judge broke; the worker is of no more use then.
+            TaskError: If code and tests are too large.
         """
         self.runs += 1
-        frame = memoryview(pack(job))
+        try:
+            frame = memoryview(pack(job))
+        except FrameTooLarge as error:
+            raise TaskError(f"code and tests of {error}") from None
         try:
             if job["mode"] == "apart":
                 return self._run_apart(frame, limits)
@@ -143,8 +148,7 @@ class Worker:
         return mine or self._make_next("wait", limits)
 
     def _make_next(self, what: str, limits: Limits) -> _Waiting:
-        output, output_end = os.pipe()
-        near, far = _pair()
+        output, output_end, near, far = _ends()
         try:
             self._send("candidate", what, limits, [output_end, far])
         except BaseException:
@@ -158,8 +162,7 @@ class Worker:
 
     def _run_together(self, frame: memoryview, limits: Limits) -> RawRun:
         self._unseat()
-        output, output_end = os.pipe()
-        near, far = _pair()
+        output, output_end, near, far = _ends()
         try:
             self._send("judge", "run", limits, [output_end, far], together=True)
             os.close(output_end)
@@ -174,14 +177,9 @@ class Worker:
     def _seat(self) -> socket.socket:
         """The judge at work; a fresh one where there is none."""
         if self._judge is None:
-            ours, theirs = socket.socketpair()
-            self._judge = ours
-            null = os.open(os.devnull, os.O_RDWR)
-            try:
-                self._send("judge", "run", None, [null, theirs.fileno()])
-            finally:
-                os.close(null)
-                theirs.close()
+            self._judge, theirs = socket.socketpair()
+            with theirs, open(os.devnull, "r+b", buffering=0) as null:
+                self._send("judge", "run", None, [null.fileno(), theirs.fileno()])
         return self._judge
 
     def _unseat(self) -> None:
@@ -204,16 +202,12 @@ class Worker:
         Raises:
             SandboxError: If the server is gone.
         """
-        ours, theirs = socket.socketpair()
-        null = os.open(os.devnull, os.O_RDWR)
         try:
-            self._send("candidate", "run", limits, [null, theirs.fileno()], stays=True)
+            ours, theirs = socket.socketpair()
+            with theirs, open(os.devnull, "r+b", buffering=0) as null:
+                self._send("candidate", "run", limits, [null.fileno(), theirs.fileno()], stays=True)
         except OSError as error:
-            ours.close()
             raise SandboxError(f"the sandbox's server is gone: {error}") from None
-        finally:
-            os.close(null)
-            theirs.close()
         return ours
 
     def _send(
@@ -279,16 +273,14 @@ class Worker:
             self._process.kill()
             self._process.wait()
             self._process = None
-        if os.path.isdir(self._folder):
-            from .inside_box import empty
+        from .inside_box import remove
 
-            for role in ("candidate", "judge"):
-                inner = os.path.join(self._folder, role)
-                if os.path.isdir(inner):
-                    empty(inner)
-            shutil.rmtree(self._folder, ignore_errors=True)
+        remove(self._folder)
 
 
-def _pair() -> tuple[int, int]:
+def _ends() -> tuple[int, int, int, int]:
+    """Both ends of a pipe for a candidate's output and of its connection: ours, theirs, ours, theirs."""
     a, b = socket.socketpair()
-    return a.detach(), b.detach()
+    with a, b:
+        output, output_end = os.pipe()
+        return output, output_end, a.detach(), b.detach()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -16,9 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from greenloop.errors import SandboxError
+from greenloop.errors import SandboxError, TaskError
 from greenloop.runtime.execution import Candidate, Limits
-from greenloop.runtime.sandbox import Sandbox, default_sandbox, pool
+from greenloop.runtime.sandbox import Sandbox, default_sandbox, pool, worker
 
 GOOD = Candidate("def f(x):\n    return x + 1\n", "f")
 TESTS = ["assert f(1) == 2"]
@@ -176,20 +177,23 @@ print("ready", flush=True)
     [("time.sleep(600)", True), ("raise SystemExit(3)", False), ("raise ValueError", False)],
     ids=["kill -9", "exit", "exception"],
 )
-def test_nothing_outlives_its_parent(end: str, killed: bool) -> None:
+def test_nothing_outlives_its_parent(end: str, killed: bool, tmp_path: Path) -> None:
     code = PARENT.format(end=textwrap.dedent(end))
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     pids = descendants(process.pid)
     if killed:
         assert len(pids) >= 3
+        assert list(tmp_path.iterdir())
         process.kill()
     process.wait(120)
     process.stdout.close()
     assert gone(pids)
+    assert not list(tmp_path.iterdir())
 
 
 @LINUX
@@ -232,6 +236,45 @@ def test_a_candidate_that_goes_on_falls_to_idle_priority() -> None:
     with Sandbox(workers=1) as sandbox:
         found = sandbox.run(Candidate(code), tests, Limits(wall_s=60, cpu_s=60))
     assert found.passed, found
+
+
+@LINUX
+def test_a_loop_in_a_thread_falls_to_low_priority_too() -> None:
+    code = (
+        "import os, threading\ndef f():\n    seen = []\n    def work():\n"
+        "        while (found := os.getpriority(os.PRIO_PROCESS, 0)) < 19: pass\n        seen.append(found)\n"
+        "    thread = threading.Thread(target=work)\n    thread.start()\n    thread.join()\n    return seen\n"
+    )
+    with Sandbox(workers=1) as sandbox:
+        found = sandbox.run(Candidate(code, "f"), ["assert f() == [19]"], Limits(wall_s=60, cpu_s=60))
+    assert found.passed, found
+
+
+@LINUX
+def test_without_descriptors_or_room_it_is_the_sandbox_that_fails_and_nothing_is_left_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_left(*_: object, **__: object) -> object:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with Sandbox(workers=1) as sandbox:
+        assert sandbox.run(GOOD, TESTS).passed
+        for module, name in ((worker.os, "pipe"), (worker.tempfile, "mkdtemp")):
+            before = len(os.listdir("/proc/self/fd"))
+            with monkeypatch.context() as patch:
+                patch.setattr(module, name, none_left)
+                found = sandbox.run(GOOD, TESTS)
+            assert (found.outcome, found.message is not None and "Too many" in found.message) == (
+                "sandbox_error",
+                True,
+            )
+            assert len(os.listdir("/proc/self/fd")) <= before
+        assert sandbox.run(GOOD, TESTS).passed
+
+
+def test_more_than_a_frame_of_tests_is_the_users_error() -> None:
+    with Sandbox(workers=1) as sandbox, pytest.raises(TaskError, match="code and tests of 17"):
+        sandbox.run(GOOD, ["x" * 17_000_000])
 
 
 @LINUX
