@@ -262,7 +262,7 @@ class Meter:
         ]
         for limit, spent, name in reached:
             if limit is not None and spent >= limit:
-                return f"the budget of {limit:g} {name} is spent"
+                return f"the budget of {limit:,.10g} {name} is spent"
         return None
 
     def _fits(self, tokens: int) -> bool:

@@ -12,7 +12,7 @@ from .run import Session
 def run_candidate(
     session: Session, candidate: Candidate, tests: Sequence[str], limits: Limits, *, trace: bool = False
 ) -> Execution:
-    """Run a candidate on tests in the session's sandbox; the same content is run once.
+    """Run a candidate on tests in the session's sandbox; content whose execution is stored is not run again.
 
     Timeouts are stored too: what a loop did next hangs on them, and a rerun has to find the same. A sandbox error
     never is.
