@@ -73,7 +73,8 @@ class OneOf:
         """What is allowed, where `value` is not; else None."""
         if any(type(value) is type(option) and value == option for option in self.options):
             return None
-        return f"one of {', '.join(map(repr, self.options))}"
+        options = ", ".join(map(repr, self.options))
+        return options if len(self.options) == 1 else f"one of {options}"
 
 
 YES_OR_NO = OneOf((True, False))

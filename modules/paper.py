@@ -10,7 +10,7 @@ network, and calls have seeds.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import dspy
 
@@ -18,6 +18,7 @@ from ..runtime.execution import Execution, Limits
 from ..runtime.problem import Problem
 from ..runtime.task import Task
 from .adapter import CodeAdapter
+from .allowed import OneOf
 from .critique import Critique, GenerateCritiqueRefine
 from .execute import Execute
 from .generate import Generate
@@ -84,12 +85,17 @@ class _PaperPredict(dspy.Predict):
 
 
 class PaperGenerate(Generate):
-    """`Generate` with the paper's prompt. Arguments as there; no imports are added.
+    """`Generate` with the paper's prompt. Arguments as there, but no `instructions`, and `add_imports` is False.
+
+    Raises:
+        ProgramError: `add_imports` is to be True: the paper's harness adds none.
 
     Example:
         >>> PaperGenerate(model="embedded").temperature.value
         0.3
     """
+
+    allowed: ClassVar = {**Generate.allowed, "add_imports": OneOf((False,))}
 
     def __init__(
         self,
@@ -115,10 +121,14 @@ class PaperGenerate(Generate):
 class PaperRefine(Refine):
     """`Refine` with the paper's prompt: problem, previous code, error output, failed tests in one turn.
 
+    Arguments as in `PaperGenerate`.
+
     Example:
         >>> PaperRefine(model="embedded").temperature.value
         0.2
     """
+
+    allowed: ClassVar = {**Refine.allowed, "add_imports": OneOf((False,))}
 
     def __init__(
         self,

@@ -125,6 +125,7 @@ class GenerateByPlan(Generate):
         max_tokens: Any = 512,
         name: str | None = None,
         add_imports: Any = True,
+        instructions: Any = None,
     ) -> None:
         super().__init__(
             model=model,
@@ -133,6 +134,7 @@ class GenerateByPlan(Generate):
             max_tokens=max_tokens,
             name=name or "generate",
             add_imports=add_imports,
+            instructions=instructions,
         )
         self.predict = dspy.Predict(WriteByPlan)
 

@@ -6,6 +6,7 @@ import sys
 
 import greenloop as gl
 import pytest
+from greenloop.errors import ProgramError
 from greenloop.modules import paper
 from greenloop.modules.blueprint import blueprint, build
 from greenloop.testing import ScriptedModel
@@ -103,6 +104,12 @@ def test_error_output_is_cut_at_a_thousand_characters() -> None:
     text = paper.error_output(long)
     assert text.count("x") < 1000
     assert paper.error_output(gl.Execution("passed")) == ""
+
+
+@pytest.mark.parametrize("stage", [paper.PaperGenerate, paper.PaperRefine])
+def test_imports_that_the_papers_harness_does_not_add_are_refused(stage) -> None:
+    with pytest.raises(ProgramError, match="add_imports must be False, not True"):
+        stage(add_imports=True)
 
 
 def test_its_programs_export() -> None:

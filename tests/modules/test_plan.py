@@ -31,6 +31,15 @@ def test_an_empty_plan_is_not_shown() -> None:
     assert "Plan:" not in model.calls[0].messages[1]["content"]
 
 
+def test_a_draft_by_a_plan_takes_instructions_as_generate_does() -> None:
+    model = ScriptedModel([GOOD])
+    stage = build(blueprint(GenerateByPlan(model="embedded", instructions="Use no recursion.")))
+    stage.model = model
+    with gl.session():
+        stage(problem=TASK.problem, plan="1. Add.")
+    assert model.calls[0].messages[-1]["content"].endswith("Use no recursion.")
+
+
 def test_settings_are_knobs_and_survive_the_blueprint() -> None:
     made = Plan(model="embedded", temperature=gl.Float(0, 1, default=0.4))
     again = build(blueprint(made))
