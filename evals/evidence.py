@@ -73,7 +73,7 @@ class Evidence(BaseModel):
             quality.
         front: Pareto front on the tuned tasks.
         saved: What stored calls and races saved.
-        importances: Share of each knob in the differences of the search score.
+        importances: Share of each knob in the differences of the search score, lost races among them.
         path: The configurations that became the search's best.
         estimate: What the pilot said beforehand.
     """

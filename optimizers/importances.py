@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import optuna
 
 from ..evals.search_record import Step
-from .trials import key
+from .posterior import task_means
+from .study import quiet_optuna
+from .trials import Tried, finished, tried
 
 _LEAST_TRIALS = 8
 
 
 def importances(study: optuna.Study, found: Iterable[str]) -> dict[str, float]:
-    """Share of each knob in the differences of the search score, largest first; empty with fewer than 8 trials.
+    """Share of each knob in the differences of the search score, largest first; empty with fewer than 8 configurations.
 
-    They are of this search and its noise: with few trials take them as a hint.
+    Those that were ended early count, too, by the tasks that they did see, set right for how hard these were: a knob
+    whose bad values always lose their race would seem to matter little. They are of this search and its noise: with
+    few trials take them as a hint.
 
     Args:
         study: The study; of several objectives the first one, quality, is explained.
@@ -24,19 +30,34 @@ def importances(study: optuna.Study, found: Iterable[str]) -> dict[str, float]:
 
     Source: PED-ANOVA (Watanabe et al., arXiv 2304.10255), as Optuna has it.
     """
-    complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    distinct = {key(trial.params) for trial in complete}
-    if len(distinct) < _LEAST_TRIALS:
+    known = [one for one in tried(study, found) if one.outcomes]
+    if len(known) < _LEAST_TRIALS:
         return {}
+    distributions = {trial.number: trial.distributions for trial in finished(study)}
+    with quiet_optuna():
+        told = optuna.create_study(direction="maximize")
+    told.add_trials(
+        optuna.trial.create_trial(params=one.values, distributions=_of(one, distributions), value=score)
+        for one, score in zip(known, _set_right(known), strict=True)
+    )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of few trials and of the direction, which is turned round here
-        shares = optuna.importance.get_param_importances(
-            study,
-            evaluator=optuna.importance.PedAnovaImportanceEvaluator(),
-            target=lambda trial: -trial.values[0],
-        )
-    known = set(found)
-    return {path: float(share) for path, share in shares.items() if path in known}
+        warnings.simplefilter("ignore")  # of few trials
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+        shares = optuna.importance.get_param_importances(told, evaluator=evaluator)
+    return {path: float(share) for path, share in shares.items()}
+
+
+def _set_right(known: Sequence[Tried]) -> list[float]:
+    """Scores as if each had seen every task: what it gains on a task's mean, on average, and the mean of all."""
+    means = task_means([one.outcomes for one in known])
+    centre = math.fsum(means.values()) / len(means)
+    gains = [[o - means[task] for task, runs in one.outcomes.items() for o in runs] for one in known]
+    return [centre + math.fsum(own) / len(own) for own in gains]
+
+
+def _of(one: Tried, distributions: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+    """The distributions that a configuration's values were drawn from."""
+    return {path: distributions[one.trials[0]][path] for path in one.values}
 
 
 def path_to_best(study: optuna.Study, found: Iterable[str]) -> tuple[Step, ...]:

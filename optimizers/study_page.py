@@ -38,7 +38,7 @@ class StudySummary(BaseModel):
         study: Its name.
         objectives: How many it has.
         configurations: Distinct configurations that were scored on every task.
-        importances: Share of each knob in the differences of the search score.
+        importances: Share of each knob in the differences of the search score, lost races among them.
         path: The configurations that became the search's best.
         saved: What stored calls and races saved.
     """
