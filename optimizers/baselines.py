@@ -27,15 +27,26 @@ def models_of(program: dspy.Module) -> list[Any]:
 
 
 def single_shot(program: dspy.Module, model: Any) -> Resample:
-    """One draft of one model, at the paper's temperature, with the program's own limit of tokens."""
+    """One draft of one model, at the paper's temperature, with the program's own limit of tokens and instructions."""
     return Resample(generate=_generate(program, model, _SINGLE_TEMPERATURE), samples=1)
 
 
 def resampling(program: dspy.Module, model: Any, samples: int) -> Resample:
-    """At most `samples` independent drafts of one model, the first that passes the visible tests."""
+    """At most `samples` independent drafts of one model, with the program's own instructions: the first that passes the
+    visible tests.
+
+    What the program is better by is then not its prompt alone.
+    """
     return Resample(generate=_generate(program, model, _TEMPERATURE), samples=samples)
 
 
 def _generate(program: dspy.Module, model: Any, temperature: float) -> Generate:
     limits = [s.value for path, s in settings(program).items() if path.split(".")[-1] == "max_tokens"]
-    return Generate(model=model, temperature=temperature, max_tokens=max(limits, default=512))
+    drafts = [part for _, part in program.named_sub_modules() if isinstance(part, Generate)]
+    instructions = getattr(drafts[0], "instructions", None) if drafts else None
+    return Generate(
+        model=model,
+        temperature=temperature,
+        max_tokens=max(limits, default=512),
+        instructions=instructions.value if instructions is not None else None,
+    )

@@ -11,6 +11,8 @@ import optuna
 import pytest
 from greenloop.cli.main import main
 from greenloop.errors import ModelUnavailable, UsageError
+from greenloop.optimizers.baselines import resampling, single_shot
+from greenloop.optimizers.importances import importances
 from greenloop.optimizers.metric_name import metric_name
 from greenloop.optimizers.study import study_names
 from greenloop.optimizers.study_page import read_study, study_page, summary
@@ -74,6 +76,37 @@ def test_prompt_variants_are_knobs_and_what_mattered_is_told(tmp_path, capsys) -
         read_study(url, "nothing")
 
 
+def test_what_a_program_is_compared_with_has_its_instructions() -> None:
+    tuned = program()
+    tuned.generate.instructions.value = GOOD
+    for made in (resampling(tuned, None, 3), single_shot(tuned, None)):
+        assert made.generate.instructions.value == GOOD
+    assert not hasattr(resampling(gl.GenerateExecuteRefine(), None, 3).generate, "instructions")
+
+
+def test_a_knob_whose_bad_values_lose_their_races_matters() -> None:
+    models = {"a": optuna.distributions.CategoricalDistribution(["good", "bad"])}
+    heat = {"b": optuna.distributions.FloatDistribution(0, 1)}
+    study = optuna.create_study(direction="maximize")
+    for number in range(24):
+        name = ("good", "bad")[number % 2]
+        # Every other task is easy; who is bad solves these alone, and is ended after six.
+        tasks = range(20 if name == "good" else 6)
+        scores = {f"t{i}": float(name == "good" or i % 2) for i in tasks}
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=optuna.trial.TrialState.COMPLETE if name == "good" else optuna.trial.TrialState.PRUNED,
+                params={"a": name, "b": (number * 7 % 24) / 24},
+                distributions={**models, **heat},
+                value=sum(scores.values()) / len(scores),
+                user_attrs={"scores": scores},
+            )
+        )
+    shares = importances(study, ["a", "b"])
+    assert list(shares) == ["a", "b"]
+    assert shares["a"] > 0.5
+
+
 def test_optunas_plots_work_on_the_study() -> None:
     made = tuner()
     made.compile(program(), trainset=TASKS)
@@ -121,6 +154,42 @@ def test_stored_calls_are_told_as_saved() -> None:
     saved = tuned.evidence.saved
     assert saved.calls > 2 * saved.paid_calls
     assert "came from the store" in str(tuned.evidence)
+
+
+def test_what_the_pilot_and_a_stopped_search_paid_did_not_come_from_the_store(tmp_path) -> None:
+    model = ScriptedModel(obeys, identity="counted")
+
+    def compiled(**settings) -> gl.Program:
+        made = tuner(store=f"sqlite:///{tmp_path}/t.db", concurrency=1, finalists=1, **settings)
+        drafts = gl.Generate(model=model, temperature=gl.Float(0, 1, default=0.2))
+        return made.compile(gl.Resample(generate=drafts, samples=1), trainset=TASKS)
+
+    def stopped(progress) -> None:
+        if progress.phase == "search" and progress.scoring.paid.calls >= 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compiled(budget=gl.Budget(n_trials=1), on_progress=stopped)
+    before = model.call_count
+    assert before < len(TASKS)
+    saved = compiled(budget=gl.Budget(n_trials=1)).evidence.saved
+    assert model.call_count > before
+    assert saved.paid_calls == saved.calls == len(TASKS)
+
+
+def test_a_trial_that_another_worker_took_over_ends_without_a_word() -> None:
+    def taken_over(progress) -> None:
+        if progress.phase == "search" and progress.scoring.done == 6 and len(made.study.trials) == 1:
+            made.study.tell(0, state=optuna.trial.TrialState.FAIL)
+
+    made = tuner(
+        budget=gl.Budget(n_trials=2),
+        pruner=optuna.pruners.WilcoxonPruner(),
+        concurrency=1,
+        on_progress=taken_over,
+    )
+    assert made.compile(program(), trainset=TASKS).evidence.trials == 2
+    assert made.study.trials[0].state.name == "FAIL"
 
 
 def test_a_configuration_asked_for_again_is_a_fresh_draw_and_is_pooled() -> None:
