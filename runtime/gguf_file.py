@@ -147,10 +147,22 @@ def _value(file: BinaryIO, kind: int) -> Any:
 
 
 def file_digest(path: str) -> str:
-    """sha256 of a file's content, remembered in the user's cache folder by path, size and time of change."""
+    """sha256 of a file's content, remembered in the user's cache folder by path, size and time of change.
+
+    Raises:
+        UnknownModel: The file is missing, or cannot be read.
+    """
+    try:
+        return _remembered_digest(os.path.realpath(path))
+    except FileNotFoundError as error:
+        raise UnknownModel(f"there is no file {path}") from error
+    except OSError as error:
+        raise UnknownModel(f"{path} cannot be read ({error.strerror})") from error
+
+
+def _remembered_digest(path: str) -> str:
     import platformdirs
 
-    path = os.path.realpath(path)
     stat = os.stat(path)
     name = hashlib.sha256(f"{path}|{stat.st_size}|{stat.st_mtime_ns}".encode()).hexdigest()[:24]
     memo = Path(platformdirs.user_cache_dir("greenloop")) / "digests" / f"{name}.json"

@@ -78,15 +78,14 @@ def preflight(
         try:
             backend = _backend(model)
             spec = backend.describe()
+            described.append(spec)
+            problems += _context(spec, longest_prompt_tokens, max_tokens)
+            own = [need for need in needs if _backend(need.model) is backend]
+            sizes[spec.name] = _memory_with(spec, own)
+            problems += _prompts(backend, spec, own)
+            problems += _thinking(backend, spec)
         except GreenloopError as error:
             problems.append(str(error))
-            continue
-        described.append(spec)
-        problems += _context(spec, longest_prompt_tokens, max_tokens)
-        own = [need for need in needs if _backend(need.model) is backend]
-        sizes[spec.name] = _memory_with(spec, own)
-        problems += _prompts(backend, spec, own)
-        problems += _thinking(backend, spec)
     problems += _memory(described, sizes, memory_bytes)
     return list(dict.fromkeys(problems))
 

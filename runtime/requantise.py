@@ -103,5 +103,5 @@ def _converted(gguf: Any, quants: Any, tensor: Any, wanted: Any) -> tuple[Any, A
     weights = quants.dequantize(tensor.data, tensor.tensor_type)
     block, _ = gguf.GGML_QUANT_SIZES[wanted]
     if weights.shape[-1] % block:
-        return weights.astype("float16"), gguf.GGMLQuantizationType.F16
+        return tensor.data, tensor.tensor_type
     return quants.quantize(weights, wanted), wanted

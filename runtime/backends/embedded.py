@@ -24,7 +24,7 @@ from ..gguf_file import GgufFile, file_digest
 from ..model_spec import ModelSpec
 from . import direct
 from .base import Call
-from .failures import translate
+from .failures import Refused, translate
 from .litellm_chat import LitellmBackend, openai_arguments
 
 SLOTS = 4
@@ -95,7 +95,14 @@ class EmbeddedServer:
         params.api_keys = [self.key]
         params.ui = False
         params.verbosity = -1
-        self._server: Any = xllamacpp.Server(params)
+        try:
+            self._server: Any = xllamacpp.Server(params)
+        except RuntimeError as error:
+            wanted = f"{settings.slots} × {settings.context} tokens of context"
+            raise Refused(
+                f"llama.cpp cannot serve {settings.path} with {wanted}: the file is cut short or damaged, or memory "
+                f"is short ({error})"
+            ) from error
         self.url = str(self._server.listening_address)
 
     def complete(
@@ -239,9 +246,9 @@ class EmbeddedBackend(LitellmBackend):
         try:
             answer = direct.request("POST", f"{server.url}{path}", json=body, headers=headers, timeout=30)
             answer.raise_for_status()
-        except httpx.HTTPError as error:
+            return answer.json()
+        except (httpx.HTTPError, ValueError) as error:
             raise translate(error, self.spec) from error
-        return answer.json()
 
 
 def _cores() -> int:

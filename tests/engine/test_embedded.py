@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import greenloop as gl
@@ -22,11 +24,11 @@ from greenloop.runtime.backends.embedded import (
 )
 from greenloop.runtime.backends.failures import PromptTooLong
 from greenloop.runtime.engine import unwrap
-from greenloop.runtime.gguf_file import GgufFile
+from greenloop.runtime.gguf_file import GgufFile, file_digest
 from greenloop.runtime.language_model import language_model
 from greenloop.runtime.model_spec import parse_model
-from greenloop.runtime.preflight import memory_need, preflight
-from greenloop.runtime.requantise import requantise
+from greenloop.runtime.preflight import PromptNeed, memory_need, preflight
+from greenloop.runtime.requantise import _converted, requantise
 from greenloop.runtime.run import session, use_run
 from greenloop.testing import BackendContract
 
@@ -117,6 +119,26 @@ def test_a_file_that_is_no_model_is_one_line(tmp_path: Path, content: bytes, mes
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_cut_behind_its_header_is_one_line_before_the_run_and_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "cut.gguf"
+    with open(embedded_model_path(), "rb") as whole:
+        path.write_bytes(whole.read(3_000_000))
+    name = f"gguf:{path}?num_ctx=512&slots=1"
+    need = PromptNeed(name, "word " * 4000, added_tokens=0, max_tokens=64, task_id="t", stage="generate")
+    (line,) = preflight([name], needs=[need])
+    assert line.startswith(
+        f"llama.cpp cannot serve {path} with 1 × 512 tokens of context: the file is cut short"
+    )
+    with session(), pytest.raises(Exception, match="cut short") as caught:
+        language_model(name)("hi")
+    assert str(unwrap(caught.value)) == line
+
+
+def test_a_file_that_is_gone_has_no_digest(tmp_path: Path) -> None:
+    with pytest.raises(UnknownModel, match="there is no file"):
+        file_digest(str(tmp_path / "gone.gguf"))
+
+
 def test_a_llama_server_is_held_to_one_call_without_its_prompt_cache() -> None:
     own = EmbeddedBackend(parse_model("embedded", num_ctx=1024, slots=2))
     at = own.connection()
@@ -176,6 +198,17 @@ def coarser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert steps == sorted(steps)
     yield path
     path.unlink()
+
+
+def test_rows_that_the_quantisation_cannot_divide_stay_as_they_are() -> None:
+    gguf = pytest.importorskip("gguf", reason="the package gguf is not installed")
+    import numpy as np
+
+    kind = gguf.GGMLQuantizationType.F32
+    odd = SimpleNamespace(shape=(33, 2), tensor_type=kind, data=np.ones((2, 33), "float32"))
+    data, kept = _converted(gguf, importlib.import_module("gguf.quants"), odd, gguf.GGMLQuantizationType.Q4_0)
+    assert kept == kind
+    assert data is odd.data
 
 
 @pytest.mark.slow
