@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -42,7 +43,9 @@ class Environment:
     @property
     def identity(self) -> str:
         """What of the environment, beyond tier and version, can change how a program runs; empty for the plain one."""
-        return f"{self.executable}|{','.join(self.preload)}" if self.packages else ""
+        if not self.packages:
+            return ""
+        return f"{self.executable}|{','.join(self.preload)}|{_packages(self.executable)}"
 
     def command(self, folder: str) -> list[str]:
         """How a worker's interpreter is started; three arguments follow."""
@@ -83,19 +86,38 @@ class Environment:
 def _version(executable: str) -> str:
     if executable == sys.executable:
         return ".".join(str(n) for n in sys.version_info[:3])
-    code = "import json, sys; print(json.dumps(sys.version_info[:3]))"
+    found = _asked(executable, "import json, sys; print(json.dumps(sys.version_info[:3]))", "-S")
+    if tuple(found) < (3, 10):
+        raise SandboxError(f"{executable} is Python {found[0]}.{found[1]}; the sandbox needs 3.10 or newer")
+    return ".".join(str(n) for n in found)
+
+
+@lru_cache(maxsize=64)
+def _packages(executable: str) -> str:
+    """A digest of what is installed for an interpreter: names and versions, by the folders of packages' data."""
+    code = (
+        "import json, os, sys; print(json.dumps(sorted({name for path in sys.path if os.path.isdir(path) "
+        "for name in os.listdir(path) if name.endswith(('.dist-info', '.egg-info'))})))"
+    )
+    names = [name for name in _asked(executable, code) if not name.startswith("greenloop-")]
+    return hashlib.blake2b("\n".join(names).encode(), digest_size=8).hexdigest()
+
+
+def _asked(executable: str, code: str, *options: str) -> Any:
+    """What an interpreter writes as JSON.
+
+    Raises:
+        SandboxError: If it is none, or does not run.
+    """
     try:
         done = subprocess.run(
-            [executable, "-I", "-S", "-c", code],
+            [executable, "-I", *options, "-c", code],
             capture_output=True,
             timeout=30,
             check=True,
             env={},
             cwd=os.sep,
         )
-        found = json.loads(done.stdout)
+        return json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise SandboxError(f"{executable} is no Python interpreter that runs: {error}") from None
-    if tuple(found) < (3, 10):
-        raise SandboxError(f"{executable} is Python {found[0]}.{found[1]}; the sandbox needs 3.10 or newer")
-    return ".".join(str(n) for n in found)

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from ...errors import GreenloopWarning, SandboxError
 from ..execution import Limits
 from .environment import Environment
-from .worker import Worker
+from .worker import Refused, Worker
 
 TIERS = ("namespaces", "landlock", "sandbox-exec", "limits", "unsafe")
 ISOLATING = TIERS[:3]
@@ -121,7 +121,10 @@ def why_not(tier: str) -> str:
     """Why a tier does not work here, in a line; empty where it works."""
     with _lock:
         if tier not in _tried:
-            _tried[tier] = _try(tier)
+            try:
+                _tried[tier] = _try(tier)
+            except SandboxError:  # a busy machine, or one without descriptors: it may pass
+                _tried[tier] = _once_more(tier)
         return _tried[tier]
 
 
@@ -170,7 +173,19 @@ def _warn(tier: str, message: str) -> None:
         warnings.warn(message, GreenloopWarning, stacklevel=4)
 
 
+def _once_more(tier: str) -> str:
+    try:
+        return _try(tier)
+    except SandboxError as error:
+        return str(error)
+
+
 def _try(tier: str) -> str:
+    """Why a tier does not work here.
+
+    Raises:
+        SandboxError: If what failed may not fail another time.
+    """
     if sys.platform == "win32":
         return WINDOWS
     if tier == "sandbox-exec" and sys.platform != "darwin":
@@ -179,7 +194,7 @@ def _try(tier: str) -> str:
         return "Linux only"
     try:
         worker = Worker(Environment(tier))
-    except SandboxError as error:
+    except Refused as error:
         return str(error).rpartition("does not start: ")[2]
     try:
         job = {
@@ -193,8 +208,6 @@ def _try(tier: str) -> str:
             "ahead": False,
         }
         report = worker.run(job, Limits()).report or {}
-    except SandboxError as error:
-        return str(error)
     finally:
         worker.close()
     results = report.get("results") or []

@@ -27,6 +27,10 @@ ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", 
 """All there is of an environment while preloads are imported: a fork server must not have threads."""
 
 
+class Refused(SandboxError):
+    """A server says why it cannot start: another try would end the same way."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     """The host's ends of a candidate's process that waits for its turn."""
@@ -95,9 +99,7 @@ class Worker:
             except (OSError, ValueError) as error:
                 raise SandboxError(f"the sandbox's {role} server does not start: {error}") from None
             if "ready" not in hello:
-                raise SandboxError(
-                    f"the sandbox's {role} server does not start: {hello.get('failed', hello)}"
-                )
+                raise Refused(f"the sandbox's {role} server does not start: {hello.get('failed', hello)}")
             control.settimeout(None)
 
     @property

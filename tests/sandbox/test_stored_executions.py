@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from greenloop.runtime.execution import Candidate, Execution, Limits
 from greenloop.runtime.judge import run_candidate
 from greenloop.runtime.run import Session
 from greenloop.runtime.sandbox import Sandbox, execution_key
+from greenloop.runtime.sandbox.environment import Environment, _packages
 from greenloop.runtime.store import open_store
 
 GOOD = Candidate("import time\ndef f(x):\n    return x, time.time_ns()\n", "f")
@@ -64,6 +66,18 @@ def test_a_lone_surrogate_in_what_a_candidate_raises_is_stored_and_written_out(
     first = run_candidate(session, raising, ["assert f(1) == 1"], LIMITS)
     assert run_candidate(session, raising, ["assert f(1) == 1"], LIMITS) == first
     assert (first.message, counted.runs) == ("\\ud800 é", 1)
+
+
+def test_other_packages_are_another_run(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho '[\"numpy-1.0.dist-info\"]'\n")
+    python.chmod(0o700)
+    environment = Environment("limits", str(python), packages=True)
+    first = environment.identity
+    python.write_text("#!/bin/sh\necho '[\"numpy-2.0.dist-info\"]'\n")
+    assert environment.identity == first, "asked once per process"
+    _packages.cache_clear()
+    assert environment.identity != first
 
 
 def test_a_sandbox_error_is_raised_and_never_kept(session: Session, counted: Counted) -> None:

@@ -13,6 +13,7 @@ from greenloop.errors import GreenloopWarning, SandboxError
 from greenloop.runtime.execution import Candidate
 from greenloop.runtime.sandbox import Sandbox, probe, tiers
 from greenloop.runtime.sandbox.macos import profile
+from greenloop.runtime.sandbox.worker import Refused
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,6 +51,22 @@ def test_a_weaker_default_warns_once(
     monkeypatch.setattr(tiers, "_warned", set())
     assert [tiers.resolve_tier(None) for _ in range(2)] == ["landlock", "landlock"]
     assert [str(w.message) for w in recwarn] == ["the sandbox uses the tier 'landlock': namespaces: blocked"]
+
+
+@pytest.mark.parametrize(("failure", "tries"), [(SandboxError, 2), (Refused, 1)])
+def test_a_failure_that_may_pass_is_tried_once_more(
+    monkeypatch: pytest.MonkeyPatch, failure: type[SandboxError], tries: int
+) -> None:
+    made: list[object] = []
+
+    def fails(environment: object) -> object:
+        made.append(environment)
+        raise failure("the sandbox's candidate server does not start: timed out")
+
+    monkeypatch.setattr(tiers, "_tried", {})
+    monkeypatch.setattr(tiers, "Worker", fails)
+    assert tiers.why_not("limits").endswith("timed out")
+    assert len(made) == tries
 
 
 def test_unknown_and_unavailable_tiers(monkeypatch: pytest.MonkeyPatch) -> None:
