@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .inside_forms import normal_output
+
 
 def function_tests(entry_point: str, pairs: Sequence[tuple[Any, Any]]) -> list[str]:
     """One assertion per pair of arguments and expected value.
@@ -37,5 +39,4 @@ def program_test(stdin: str, stdout: str) -> str:
         >>> program_test("3\\n", "6\\n")
         "assert run_program('3\\\\n') == '6'"
     """
-    normal = "\n".join(line.rstrip() for line in stdout.rstrip().split("\n"))
-    return f"assert run_program({stdin!r}) == {normal!r}"
+    return f"assert run_program({stdin!r}) == {normal_output(stdout)!r}"

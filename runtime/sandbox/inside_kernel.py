@@ -28,7 +28,7 @@ _NUMBERS = {
     "landlock_add_rule": {"x86_64": 445, "aarch64": 445},
     "landlock_restrict_self": {"x86_64": 446, "aarch64": 446},
 }
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 
 libc: Any = ctypes.CDLL(None, use_errno=True)
 _holding: Any = ctypes.PyDLL(None, use_errno=True)
