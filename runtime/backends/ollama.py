@@ -19,9 +19,12 @@ from . import ollama_api
 from .base import Answer, Call
 from .failures import not_there, translate
 from .litellm_chat import LitellmBackend
-from .ollama_memory import memory_of, staying
+from .ollama_memory import WARM_S, memory_of, staying, stays_s
 
 DEFAULT_CONTEXT = 4096
+_PENALTIES = ("presence_penalty", "frequency_penalty")
+"""Ollama has both. litellm refuses the first, and sends the second as `repeat_penalty`, where less than 1 rewards
+repeating: options with one of them are therefore put into the body in full."""
 _MEMORY_S = 10.0
 """How long a digest is taken as still true, in seconds: a model re-pulled during a run is noticed."""
 _UNLOAD_S = 30.0
@@ -68,6 +71,10 @@ class OllamaBackend(LitellmBackend):
         """The digest that Ollama publishes for the model's name now."""
         return str(self._model()["digest"])
 
+    def identity(self) -> str:
+        """The same: it says nothing of the server."""
+        return self.digest()
+
     def forget(self) -> None:
         """Ask the server anew for what it has: after a pull, say."""
         with self._lock:
@@ -95,11 +102,16 @@ class OllamaBackend(LitellmBackend):
         given: dict[str, Any] = {k: v for k, v in call.sampling.items() if v is not None}
         given |= self._loading_options()
         given["seed"] = call.seed
+        body: dict[str, Any] = {"truncate": False, "shift": False}
+        if not given.keys().isdisjoint(_PENALTIES):
+            body["options"] = {n: v for n, v in given.items() if n not in ("max_tokens", "think")}
+            body["options"]["num_predict"] = call.max_tokens
+            given = {n: v for n, v in given.items() if n not in _PENALTIES}
         if self._spec.options.keep_alive is not None:
             given["keep_alive"] = self._spec.options.keep_alive
         if call.response_format is not None:
             given["response_format"] = call.response_format
-        given["extra_body"] = {"truncate": False, "shift": False}
+        given["extra_body"] = body
         return given
 
     def ask(self, call: Call) -> Answer:
@@ -111,7 +123,7 @@ class OllamaBackend(LitellmBackend):
         except ModelUnavailable:
             self._memory.forget(self.loaded_as)  # a server that comes back has nothing loaded
             raise
-        self._memory.used(self.loaded_as, self.loading)
+        self._memory.used(self.loaded_as, self.loading, self._spec.options.keep_alive)
         return dataclasses.replace(answer, load_s=load_s)
 
     def _load(self) -> float:
@@ -127,10 +139,11 @@ class OllamaBackend(LitellmBackend):
                 self._unload()
             before = self._running()
             body: dict[str, Any] = {"model": self._spec.short_name, "options": self._loading_options()}
-            if self._spec.options.keep_alive is not None:
-                body["keep_alive"] = self._spec.options.keep_alive
+            keep_alive = self._spec.options.keep_alive
+            if keep_alive is not None and stays_s(keep_alive) >= WARM_S:  # 0 would mean: unload it
+                body["keep_alive"] = keep_alive
             self._tell("POST", "/api/generate", body, timeout_s=self._spec.options.timeout_s)
-            self._memory.used(self.loaded_as, self.loading)
+            self._memory.used(self.loaded_as, self.loading, self._spec.options.keep_alive)
             if before:
                 self._memory.loaded(self.loaded_as, before, self._running())
             return time.monotonic() - started

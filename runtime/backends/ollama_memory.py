@@ -12,7 +12,11 @@ from typing import Any
 
 WARM_S = 30.0
 """A model that answered so recently is taken as loaded still, in seconds."""
+_EARLY_S = 1.0
+"""A model may be unloaded so much earlier than `keep_alive` says by our clock, in seconds."""
 _EXPIRY_MARGIN_S = 5.0
+_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|s|us|µs|ns)")
+_UNIT_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 
 _servers: dict[str, OllamaMemory] = {}
@@ -45,9 +49,9 @@ class OllamaMemory:
         loaded_with, until = self._warm.get(model, ("", 0.0))
         return loaded_with == settings and self._clock() < until
 
-    def used(self, model: str, settings: str) -> None:
-        """The model answered just now."""
-        self._warm[model] = (settings, self._clock() + WARM_S)
+    def used(self, model: str, settings: str, keep_alive: str | int | None = None) -> None:
+        """The model answered just now, and was to stay loaded for so long."""
+        self._warm[model] = (settings, self._clock() + min(WARM_S, stays_s(keep_alive) - _EARLY_S))
 
     def forget(self, model: str) -> None:
         """The model may not be loaded any more."""
@@ -69,6 +73,22 @@ class OllamaMemory:
             self.forget(model)
             gone = staying
         self._apart |= {frozenset(pair) for pair in itertools.product((model,), gone)}
+
+
+def stays_s(keep_alive: str | int | None) -> float:
+    """Seconds that a model stays loaded after a call; infinite for a negative `keep_alive`, and where the server's own
+    setting holds.
+
+    Example:
+        >>> stays_s("1m30s"), stays_s(0), stays_s("-1s")
+        (90.0, 0.0, inf)
+    """
+    if keep_alive is None:
+        return float("inf")
+    if isinstance(keep_alive, str):
+        seconds = sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION.findall(keep_alive))
+        return float("inf") if keep_alive.startswith("-") else seconds
+    return float("inf") if keep_alive < 0 else float(keep_alive)
 
 
 def memory_of(url: str) -> OllamaMemory:

@@ -135,6 +135,12 @@ def test_loading_is_timed_apart_from_the_call(real: OllamaServer) -> None:
     assert loaded["context_length"] == 768
 
 
+def test_a_model_that_is_let_go_after_each_call_is_loaded_apart_each_time(real: OllamaServer) -> None:
+    backend = make_backend(parse_model(f"ollama:smollm2@{real.url}", num_ctx=800, num_thread=1, keep_alive=0))
+    answers = [backend.ask(BackendContract.call(f"Say {n}.", max_tokens=2)) for n in ("one", "two")]
+    assert all(answer.load_s > 0.05 for answer in answers)
+
+
 def test_a_model_made_anew_under_its_name_is_another_one_for_the_cache(server: Any) -> None:
     server.create("changing", embedded_model_path())
     backend = model(server, "changing").engine.backend
