@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ...errors import UsageError
+
 if TYPE_CHECKING:
     import httpx
 
@@ -23,15 +25,25 @@ def request(method: str, url: str, **settings: Any) -> httpx.Response:
 
     Raises:
         httpx.HTTPError: The server does not answer.
+        UsageError: The URL cannot be one.
     """
     keep_direct(url)
-    return _client().request(method, url, **settings)
+    return _client().request(method, _checked(url), **settings)
 
 
 def stream(method: str, url: str, **settings: Any) -> AbstractContextManager[httpx.Response]:
     """`httpx.stream`, past any proxy where the server is on this machine."""
     keep_direct(url)
-    return _client().stream(method, url, **settings)
+    return _client().stream(method, _checked(url), **settings)
+
+
+def _checked(url: str) -> httpx.URL:
+    import httpx
+
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise UsageError(f"{url!r} is no URL: {error}") from error
 
 
 def keep_direct(url: str | None) -> None:

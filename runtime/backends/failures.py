@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
 
 from ...errors import GreenloopError, ModelTimeout, ModelUnavailable, ProgramError, UnknownModel
 from ..model_spec import ModelSpec
 from .keys import how_to_name, key_for
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class PromptTooLong(ProgramError):
@@ -26,7 +30,26 @@ class Stalled(Exception):
 
 
 class BrokenOff(Exception):
-    """The connection ended in mid-answer."""
+    """The answer ended in the middle; its text is what the server said of that, if anything."""
+
+
+class OtherProtocol(ValueError):
+    """What answers is another kind of server."""
+
+
+def data_of(answer: httpx.Response) -> dict[str, Any]:
+    """The JSON object that a server answered; empty for an empty answer.
+
+    Raises:
+        OtherProtocol: It is none.
+    """
+    try:
+        data = answer.json() if answer.content else {}
+    except ValueError as error:
+        raise OtherProtocol(answer.text[:100]) from error
+    if not isinstance(data, dict):
+        raise OtherProtocol(answer.text[:100])
+    return data
 
 
 def away(spec: ModelSpec) -> str:
@@ -54,6 +77,21 @@ def absent(name: str, url: str | None) -> str:
     return f"Ollama has no model {name!r}: fetch it with {pull}"
 
 
+def nothing_there(url: str | None, *, ollama: bool) -> str:
+    """One line: something answers at the URL that does not speak the protocol."""
+    protocol = "Ollama's" if ollama else "the OpenAI"
+    return f"what answers at {url or 'the provider'} does not speak {protocol} protocol: check address, port and path"
+
+
+def misses_a_model(answer: httpx.Response) -> bool:
+    """Whether a server says by "not found" that it lacks a model, and not that it has no such page."""
+    try:
+        answer.json()
+    except ValueError:
+        return False
+    return "model" in answer.text.lower()
+
+
 def too_long(spec: ModelSpec) -> str:
     """One line: the prompt does not fit, and what to do."""
     size = f" of {spec.context} tokens" if spec.context else ""
@@ -72,10 +110,17 @@ def translate(error: BaseException, spec: ModelSpec) -> GreenloopError:
     if isinstance(error, Stalled):
         return ModelTimeout(f"{spec.name} gave no token for {options.stall_s:g} s (stall_s)")
     if isinstance(error, BrokenOff):
-        return ModelUnavailable(f"{spec.name}: the connection broke off in mid-answer")
+        why = f" ({_tail(said)})" if (said := " ".join(str(error).split())) else ""
+        return ModelUnavailable(f"{spec.name}: the connection broke off in mid-answer{why}")
     if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
         return ModelTimeout(f"{spec.name} took longer than {options.timeout_s:g} s (timeout_s)")
     kind = type(error).__name__
+    status = _status(error)
+    answer: httpx.Response | None = getattr(error, "response", None) if kind == "HTTPStatusError" else None
+    if isinstance(error, OtherProtocol) or (answer is not None and status == 404):
+        if answer is not None and misses_a_model(answer):
+            return UnknownModel(not_there(spec))
+        return Refused(f"{spec.name}: {nothing_there(spec.api_base, ollama=spec.backend == 'ollama')}")
     text = " ".join(str(error).split())
     lowered = text.lower()
     if (
@@ -92,7 +137,6 @@ def translate(error: BaseException, spec: ModelSpec) -> GreenloopError:
         )
     if kind == "Timeout":
         return ModelTimeout(f"{spec.name} took longer than {options.timeout_s:g} s (timeout_s)")
-    status = _status(error)
     if kind in ("AuthenticationError", "PermissionDeniedError") or status in (401, 403):
         return Unauthorised(_unknown_here(spec))
     refused = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from ...errors import ModelUnavailable, UnknownModel
-from ..model_spec import OLLAMA_URL, parse_model
+from ..model_spec import ollama_url
 from . import direct
-from .failures import absent
+from .failures import absent, data_of, misses_a_model, nothing_there
 from .keys import key_for
 
 
@@ -82,11 +81,6 @@ def full_name(name: str) -> str:
     return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
 
 
-def default_url() -> str:
-    """The server that `OLLAMA_HOST` names, else the usual one on this machine."""
-    return parse_model(f"ollama:any@{os.environ.get('OLLAMA_HOST') or OLLAMA_URL}").api_base or OLLAMA_URL
-
-
 def request(
     url: str,
     method: str,
@@ -107,6 +101,8 @@ def request(
 
     Raises:
         httpx.HTTPError: The server does not answer, or answers with an error.
+        OtherProtocol: Its answer is no data.
+        UsageError: The URL cannot be one.
     """
     import httpx
 
@@ -116,7 +112,7 @@ def request(
     if answer.is_error:
         text = answer.text[:300]
         raise httpx.HTTPStatusError(text, request=answer.request, response=answer)
-    return answer.json() if answer.content else {}
+    return data_of(answer)
 
 
 def authorization(url: str, api_key: SecretStr | None = None) -> dict[str, str]:
@@ -131,7 +127,7 @@ def list_models(url: str | None = None) -> list[OllamaModel]:
     Raises:
         ModelUnavailable: The server does not answer.
     """
-    url = url or default_url()
+    url = ollama_url(url)
     with _away(url):
         listed = request(url, "GET", "/api/tags").get("models") or []
         loaded = {m.get("name"): m for m in request(url, "GET", "/api/ps").get("models") or []}
@@ -162,7 +158,7 @@ def show(name: str, url: str | None = None) -> ModelCard:
         ModelUnavailable: The server does not answer.
         UnknownModel: The server does not have it.
     """
-    url = url or default_url()
+    url = ollama_url(url)
     with _away(url, name):
         data = request(url, "POST", "/api/show", {"model": name})
     info = data.get("model_info") or {}
@@ -193,7 +189,7 @@ def pull(name: str, url: str | None = None, *, insecure: bool = False) -> Iterat
     """
     import httpx
 
-    url = url or default_url()
+    url = ollama_url(url)
     with (
         _away(url, name),
         direct.stream(
@@ -226,7 +222,7 @@ def unload(name: str, url: str | None = None) -> None:
         ModelUnavailable: The server does not answer.
         UnknownModel: The server does not have it.
     """
-    url = url or default_url()
+    url = ollama_url(url)
     with _away(url, name):
         request(url, "POST", "/api/generate", {"model": name, "keep_alive": 0}, timeout_s=60)
 
@@ -238,9 +234,13 @@ def _away(url: str, name: str = "") -> Generator[None]:
     try:
         yield
     except httpx.HTTPStatusError as error:
-        if error.response.status_code == 404:
+        if error.response.status_code != 404:
+            raise ModelUnavailable(f"Ollama at {url}: {error}") from error
+        if name and misses_a_model(error.response):
             raise UnknownModel(absent(name, url)) from error
-        raise ModelUnavailable(f"Ollama at {url}: {error}") from error
+        raise ModelUnavailable(nothing_there(url, ollama=True)) from error
+    except ValueError as error:
+        raise ModelUnavailable(nothing_there(url, ollama=True)) from error
     except httpx.HTTPError as error:
         line = f"Ollama does not answer at {url}: start it with `ollama serve`"
         raise ModelUnavailable(line) from error

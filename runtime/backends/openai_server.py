@@ -11,7 +11,7 @@ from ...errors import UnknownModel, UsageError
 from ..model_spec import ModelSpec
 from . import direct
 from .base import Call
-from .failures import not_there, translate
+from .failures import data_of, not_there, translate
 from .litellm_chat import LitellmBackend, openai_arguments
 
 _MEMORY_S = 10.0
@@ -118,7 +118,7 @@ class OpenAIServerBackend(LitellmBackend):
         try:
             answer = direct.request("GET", url, headers={"Authorization": f"Bearer {key}"}, timeout=10)
             answer.raise_for_status()
-            return answer.json()
+            return data_of(answer)
         except (httpx.HTTPError, ValueError) as error:
             if optional:
                 return None

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from greenloop.errors import ModelTimeout, ModelUnavailable, UnknownModel, UsageError
+from greenloop.runtime.backends import direct, ollama_api
 from greenloop.runtime.backends.failures import PromptTooLong
+from greenloop.runtime.backends.ollama import OllamaBackend
+from greenloop.runtime.backends.ollama_memory import memory_of
 from greenloop.runtime.budget import Budget, Meter
 from greenloop.runtime.endpoint_queue import queue_for
 from greenloop.runtime.engine import unwrap
-from greenloop.runtime.language_model import language_model
-from greenloop.runtime.model_spec import ModelOptions
+from greenloop.runtime.language_model import language_model, make_backend
+from greenloop.runtime.model_spec import ModelOptions, parse_model
 from greenloop.runtime.run import session, use_run
 from greenloop.testing import BackendContract, ChatServer
 
@@ -179,6 +183,56 @@ def test_a_missing_model_names_those_that_are_there() -> None:
         error = failing(language_model(server.name("gamma")))
     assert isinstance(error, UnknownModel)
     assert "has no model 'gamma'; it has alpha, beta" in str(error)
+
+
+def somebody_else(request: httpx.Request) -> httpx.Response:
+    """A web server that has a page for any path, or a page that says that it has none."""
+    return httpx.Response(
+        404 if request.url.path.startswith("/wrong") else 200, html="<h1>Model not found</h1>"
+    )
+
+
+@pytest.mark.parametrize("path", ["", "/wrong"])
+def test_another_kind_of_server_is_told_as_such(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = httpx.Client(transport=httpx.MockTransport(somebody_else))
+    monkeypatch.setattr(direct, "_client", lambda: client)
+    url = f"http://elsewhere:1{path}"
+    asked: list[Callable[[], Any]] = [
+        lambda: ollama_api.list_models(url),
+        lambda: ollama_api.show("m", url),
+        lambda: list(ollama_api.pull("m", url)),
+        lambda: ollama_api.unload("m", url),
+        lambda: language_model(f"ollama:m@{url}").engine.describe(),
+    ]
+    for ask in asked:
+        with pytest.raises(ModelUnavailable, match=f"what answers at {url} does not speak Ollama's protocol"):
+            ask()
+    with pytest.raises(
+        ModelUnavailable, match=f"what answers at {url}/v1 does not speak the OpenAI protocol"
+    ):
+        language_model(f"openai:m@{url}").engine.describe()
+
+
+@pytest.mark.parametrize("url", ["http://h\x01", "http://[::1", "h:99999"])
+def test_a_url_that_cannot_be_one_is_one_line(url: str) -> None:
+    with pytest.raises(UsageError, match="is no URL") as caught:
+        ollama_api.list_models(url)
+    assert "\n" not in str(caught.value)
+
+
+def test_penalties_reach_ollama_as_what_they_are() -> None:
+    with ChatServer(status=400, error="no") as server:
+        backend = make_backend(parse_model(f"ollama:m@{server.url}", num_ctx=512))
+        assert isinstance(backend, OllamaBackend)
+        asked = {"frequency_penalty": 0.5, "presence_penalty": 0.25, "top_k": 7}
+        for given in (asked, {"top_k": 7}):
+            memory_of(server.url).used(backend.loaded_as, backend.loading)
+            with pytest.raises(ModelUnavailable):
+                backend.ask(BackendContract.call(**given, max_tokens=9))
+        options, plain = (request["options"] for request in server.requests)
+    assert options == plain | asked
+    assert (options["num_predict"], options["num_ctx"]) == (9, 512)
+    assert "repeat_penalty" not in options
 
 
 def test_a_refused_key_is_not_tried_again() -> None:
