@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..errors import GreenloopError
 from .budget import Settle, Usage
 from .endpoint_queue import EndpointQueue, queue_for
 from .engine import Engine
@@ -116,9 +117,10 @@ class TokenCalls:
             tally, started = Tally(), time.monotonic()
             try:
                 content = work(tally)
-            except BaseException:
+            except BaseException as error:
                 tally.seconds = time.monotonic() - started
-                settle.lost(replace(tally.usage(), calls=0))
+                cost = error.cost if isinstance(error, GreenloopError) else None
+                settle.lost(replace(tally.usage() + (cost or Usage()), calls=0))
                 raise
             tally.seconds = time.monotonic() - started
             return content, tally.usage()

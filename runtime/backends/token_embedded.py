@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -10,11 +11,12 @@ from typing import Any
 
 from ...errors import ModelUnavailable
 from ..forking import Threads
+from ..model_spec import ModelSpec
 from ..token_source import END, Drawn, Mode, Piece, Prompt, Step, Which
 from . import direct
 from .embedded import EmbeddedBackend, EmbeddedServer
-from .failures import PromptTooLong, too_long, translate
-from .token_lines import LineReading
+from .failures import BrokenOff, PromptTooLong, too_long, translate
+from .token_lines import LineReading, drawn_together
 
 TOP = 100
 """Log-probabilities asked for of each context."""
@@ -72,6 +74,11 @@ class EmbeddedTokens:
         self._pieces: dict[int, Piece] = {}
 
     @property
+    def spec(self) -> ModelSpec:
+        """The model."""
+        return self._backend.spec
+
+    @property
     def context(self) -> int:
         """Tokens of a slot."""
         return self._backend.settings.context
@@ -124,7 +131,7 @@ class EmbeddedTokens:
         try:
             answer = self.server.complete(body, on_chunk) or {}
         except RuntimeError as error:
-            raise translate(error, self._backend.spec) from error
+            raise translate(error, self.spec) from error
         return self.checked(answer)
 
     def checked(self, answer: dict[str, Any]) -> dict[str, Any]:
@@ -132,7 +139,7 @@ class EmbeddedTokens:
         error = answer.get("error")
         if not error:
             return answer
-        spec = self._backend.spec
+        spec = self.spec
         if error.get("type") == "exceed_context_size_error":
             raise PromptTooLong(too_long(spec))
         raise ModelUnavailable(f"{spec.name}: the embedded server failed: {error.get('message')}")
@@ -160,7 +167,7 @@ class EmbeddedTokens:
             answer.raise_for_status()
             return answer.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise translate(error, self._backend.spec) from error
+            raise translate(error, self.spec) from error
 
 
 class EmbeddedSeat:
@@ -209,26 +216,28 @@ class EmbeddedSeat:
             "temperature": temperature,
             "cache_prompt": not self._source.deterministic,
         }
+        spec = self._source.spec
 
-        def one(number: int, seed: int) -> Drawn:
-            reading = LineReading(most_lines)
+        def one(number: int, reading: LineReading) -> None:
             error: dict[str, Any] = {}
+            until = time.monotonic() + spec.options.timeout_s
 
             def take(chunk: dict[str, Any]) -> bool:
                 if chunk.get("error"):
                     error.update(chunk)
                     return True
+                reading.over |= time.monotonic() > until
                 choice = chunk["choices"][0]
                 return reading.take(str(choice.get("text") or ""), choice.get("finish_reason"))
 
-            slot = 2 if self._source.deterministic else _DRAWING[number % len(_DRAWING)]
-            self._source.complete({**body, "seed": seed, "id_slot": self._first_slot + slot}, take)
+            slot = self._first_slot + (2 if self._source.deterministic else _DRAWING[number % len(_DRAWING)])
+            self._source.complete({**body, "seed": seeds[number], "id_slot": slot}, take)
             self._source.checked(error)
-            return reading.drawn(len(ids))
+            if not reading.whole:
+                raise translate(TimeoutError() if reading.over else BrokenOff(), spec)
 
-        if self._source.deterministic:
-            return [one(i, seed) for i, seed in enumerate(seeds)]
-        return [f.result() for f in [_threads.submit(one, i, seed) for i, seed in enumerate(seeds)]]
+        readings = [LineReading(most_lines) for _ in seeds]
+        return drawn_together(one, readings, len(ids), at_once=not self._source.deterministic)
 
     def _step(self, which: Which, prompt: Prompt, written: Sequence[Piece]) -> Step:
         cached = self._goes_on(which, prompt, written) or not self._source.deterministic

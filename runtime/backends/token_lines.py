@@ -6,21 +6,26 @@ import contextvars
 import json
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...errors import ProgramError
+from ...errors import GreenloopError, ProgramError
+from ..budget import Usage
 from ..endpoint_queue import queue_of
 from ..forking import Threads
 from ..token_source import Drawn, Mode, Piece, Prompt, Step, Which, text_of
 from . import direct
-from .failures import translate
+from .failures import BrokenOff, OtherProtocol, data_of, translate
 from .openai_server import OpenAIServerBackend
+from .text_stream import Chunk, chunks_of
+
+if TYPE_CHECKING:
+    import httpx
 
 DEFAULT_CONTEXT = 4096
 
-Chunks = Iterator[tuple[str, str | None]]
-"""Pieces of a streamed completion with the reason why it ended, None until it did."""
+Chunks = Iterator[Chunk]
 
 _threads = Threads(32, "greenloop-lines")
 _lock = threading.Lock()
@@ -30,6 +35,11 @@ _offers: dict[str, bool] = {}
 class LineReading:
     """Puts a streamed continuation together, and ends it after so many lines.
 
+    Attributes:
+        text: What came so far.
+        tokens: Its tokens; a chunk counts as one.
+        over: Set it to have the continuation ended: nobody wants more.
+
     Example:
         >>> reading = LineReading(1)
         >>> reading.take("a", None), reading.take("b\\nc", None), reading.text
@@ -38,23 +48,67 @@ class LineReading:
 
     def __init__(self, most_lines: int) -> None:
         self.text = ""
-        self._tokens = 0
-        self._ended = False
+        self.tokens = 0
+        self.over = False
+        self._reason = ""
         self._most_lines = most_lines
 
+    @property
+    def whole(self) -> bool:
+        """Whether there are enough lines, or the server said why there are fewer."""
+        return bool(self._reason)
+
     def take(self, text: str, reason: str | None) -> bool:
-        """Take a chunk; True where there are enough lines."""
+        """Take a chunk; True where there are enough lines, or nobody wants more."""
         self.text += text
-        self._tokens += reason is None or bool(text)
+        self.tokens += reason is None or bool(text)
         if self.text.count("\n") >= self._most_lines:
             self.text = "\n".join(self.text.split("\n")[: self._most_lines]) + "\n"
+            self._reason = "lines"
             return True
-        self._ended = reason == "stop"
-        return False
+        self._reason = reason or self._reason
+        return self.over
 
     def drawn(self, prompt_tokens: int) -> Drawn:
         """The continuation; a chunk counts as a token."""
-        return Drawn(self.text, self._tokens, prompt_tokens, self._ended)
+        return Drawn(self.text, self.tokens, prompt_tokens, self._reason == "stop")
+
+
+def drawn_together(
+    one: Callable[[int, LineReading], None],
+    readings: Sequence[LineReading],
+    prompt_tokens: int,
+    at_once: bool = True,
+) -> list[Drawn]:
+    """Draw continuations. Where one fails the others are ended, and its error tells what all cost.
+
+    Args:
+        one: Fills the reading of a number.
+        readings: One for each continuation.
+        prompt_tokens: Tokens of the context that they continue.
+        at_once: At the same time, and not one after the other.
+    """
+
+    def row(numbers: Sequence[int]) -> None:
+        for number in numbers:
+            one(number, readings[number])
+
+    numbers = range(len(readings))
+    rows = [[number] for number in numbers] if at_once else [numbers]
+    asked = [_threads.submit(contextvars.copy_context().run, row, numbers) for numbers in rows]
+    try:
+        wait(asked, return_when=FIRST_EXCEPTION)
+        failed = next((error for future in asked if future.done() and (error := future.exception())), None)
+    finally:
+        for reading in readings:
+            reading.over = True
+    if failed is None:
+        return [reading.drawn(prompt_tokens) for reading in readings]
+    wait(asked)
+    tokens = sum(reading.tokens for reading in readings)
+    if tokens and isinstance(failed, GreenloopError):
+        failed.cost = Usage(0, prompt_tokens, tokens)
+    raise failed
 
 
 class TextSeat:
@@ -93,16 +147,15 @@ class TextSeat:
         """See `Seat.draw`."""
         text = prompt.text + text_of(written)
 
-        def one(seed: int) -> Drawn:
-            reading = LineReading(most_lines)
-            with self._turn(), self._stream(text, seed, temperature, most_tokens) as chunks:
+        def one(number: int, reading: LineReading) -> None:
+            with self._turn(), self._stream(text, seeds[number], temperature, most_tokens) as chunks:
                 for piece, reason in chunks:
                     if reading.take(piece, reason):
                         break
-            return reading.drawn(self._size(text))
+                if not reading.whole:
+                    raise BrokenOff
 
-        asked = [_threads.submit(contextvars.copy_context().run, one, seed) for seed in seeds]
-        return [future.result() for future in asked]
+        return drawn_together(one, [LineReading(most_lines) for _ in seeds], self._size(text))
 
 
 class CompletionLines:
@@ -113,12 +166,16 @@ class CompletionLines:
 
     Args:
         backend: The server's backend.
+
+    Raises:
+        InfrastructureError: The server is away.
     """
 
     mode: Mode = "line mode"
 
     def __init__(self, backend: OpenAIServerBackend) -> None:
         self._backend = backend
+        self._context = backend.describe().context or DEFAULT_CONTEXT
 
     @property
     def seats(self) -> int:
@@ -127,8 +184,8 @@ class CompletionLines:
 
     @property
     def context(self) -> int:
-        """Tokens of prompt and answer together."""
-        return self._backend.spec.options.num_ctx or DEFAULT_CONTEXT
+        """Tokens of prompt and answer together, as the server says."""
+        return self._context
 
     def render(self, messages: Sequence[Mapping[str, str]]) -> Prompt:
         """Messages as the server's chat template has them, else as plain text."""
@@ -142,9 +199,8 @@ class CompletionLines:
             )
         except httpx.HTTPError as error:
             raise translate(error, self._backend.spec) from error
-        if answer.is_success and "prompt" in answer.json():
-            return Prompt(str(answer.json()["prompt"]))
-        return plain_text(messages)
+        rendered = _offered(answer).get("prompt")
+        return plain_text(messages) if rendered is None else Prompt(str(rendered))
 
     @contextmanager
     def seat(self, prompt: Prompt) -> Generator[TextSeat]:
@@ -175,13 +231,11 @@ class CompletionLines:
                 httpx.HTTPStatusError(answer.text[:300], request=answer.request, response=answer),
                 self._backend.spec,
             )
-        choices: list[dict[str, Any]] = answer.json().get("choices") or [{}]
+        choices: list[dict[str, Any]] = _offered(answer).get("choices") or [{}]
         return "text" in choices[0]
 
     @contextmanager
     def _stream(self, prompt: str, seed: int, temperature: float, most_tokens: int) -> Generator[Chunks]:
-        import httpx
-
         spec = self._backend.spec
         base, key = self._address()
         body = {
@@ -192,17 +246,8 @@ class CompletionLines:
             "seed": seed,
             "stream": True,
         }
-        limit = httpx.Timeout(10, read=spec.options.timeout_s)
-        try:
-            with direct.stream(
-                "POST", f"{base}/completions", json=body, headers=key, timeout=limit
-            ) as answer:
-                if answer.is_error:
-                    answer.read()
-                    raise httpx.HTTPStatusError(answer.text[:300], request=answer.request, response=answer)
-                yield (_choice(json.loads(line[6:])) for line in answer.iter_lines() if _holds_data(line))
-        except httpx.HTTPError as error:
-            raise translate(error, spec) from error
+        with chunks_of(spec, f"{base}/completions", body, key, _choice) as chunks:
+            yield chunks
 
     def _address(self) -> tuple[str, dict[str, str]]:
         connection = self._backend.connection()
@@ -230,10 +275,21 @@ def plain_text(messages: Sequence[Mapping[str, str]]) -> Prompt:
     return Prompt("\n\n".join(str(m["content"]) for m in messages) + "\n\n```python\n")
 
 
-def _holds_data(line: str) -> bool:
-    return line.startswith("data: ") and line.strip() != "data: [DONE]"
+def _offered(answer: httpx.Response) -> dict[str, Any]:
+    """What a page holds; nothing where the server does not have it, which some say by a page of their own."""
+    try:
+        return data_of(answer) if answer.is_success else {}
+    except OtherProtocol:
+        return {}
 
 
-def _choice(chunk: dict[str, Any]) -> tuple[str, str | None]:
-    choices: list[dict[str, Any]] = chunk.get("choices") or [{}]
+def _choice(line: str) -> Chunk | None:
+    """What a line of the stream holds; None for comments and for its end."""
+    field, _, value = line.partition(":")
+    if field not in ("data", "error") or value.strip() in ("", "[DONE]"):
+        return None
+    data: dict[str, Any] = json.loads(value) if field == "data" else {"error": value.strip()}
+    if error := data.get("error"):
+        raise BrokenOff(str(error.get("message") or error) if isinstance(error, dict) else str(error))
+    choices: list[dict[str, Any]] = data.get("choices") or [{}]
     return str(choices[0].get("text") or ""), choices[0].get("finish_reason")

@@ -17,9 +17,10 @@ from typing import Any
 from ..endpoint_queue import queue_of
 from ..forking import Threads
 from ..token_source import END, Mode, Piece, Prompt, Step, Which, text_of
-from . import direct, ollama_api
-from .failures import translate
+from . import ollama_api
+from .failures import BrokenOff, translate
 from .ollama import DEFAULT_CONTEXT, OllamaBackend
+from .text_stream import Chunk, chunks_of
 from .token_lines import Chunks, TextSeat, plain_text
 
 TOP = 20
@@ -131,22 +132,11 @@ class OllamaTokens:
     @contextmanager
     def stream(self, prompt: str, seed: int, temperature: float, most_tokens: int) -> Generator[Chunks]:
         """A streamed raw completion; leaving the block ends it on the server too."""
-        import httpx
-
         spec = self.backend.spec
+        headers = ollama_api.authorization(self.backend.url, spec.options.api_key)
         body = self.body(prompt, seed, temperature, most_tokens)
-        limit = httpx.Timeout(10, read=spec.options.timeout_s)
-        try:
-            headers = ollama_api.authorization(self.backend.url, spec.options.api_key)
-            with direct.stream(
-                "POST", f"{self.backend.url}/api/generate", json=body, timeout=limit, headers=headers
-            ) as answer:
-                if answer.is_error:
-                    answer.read()
-                    raise httpx.HTTPStatusError(answer.text[:300], request=answer.request, response=answer)
-                yield (_chunk(line) for line in answer.iter_lines() if line.strip())
-        except httpx.HTTPError as error:
-            raise translate(error, spec) from error
+        with chunks_of(spec, f"{self.backend.url}/api/generate", body, headers, _chunk) as chunks:
+            yield chunks
 
     def _rendered(self, messages: Sequence[Mapping[str, str]]) -> str | None:
         """The prompt that the server makes of messages; None where it does not tell."""
@@ -220,8 +210,9 @@ def _whole(raw: bytes) -> bool:
     return True
 
 
-def _chunk(line: str) -> tuple[str, str | None]:
+def _chunk(line: str) -> Chunk | None:
     data = json.loads(line)
-    return str(data.get("response") or ""), str(data.get("done_reason") or "stop") if data.get(
-        "done"
-    ) else None
+    if error := data.get("error"):
+        raise BrokenOff(str(error))
+    reason = str(data.get("done_reason") or "stop") if data.get("done") else None
+    return str(data.get("response") or ""), reason
