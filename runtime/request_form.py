@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from dspy.lm15 import Message, Request, Response, TextPart, ThinkingPart
@@ -12,15 +13,18 @@ from ..errors import ProgramError
 from .backends.base import Answer, Call
 
 _TEMPLATE_TOKENS = 16
+_WORDS = re.compile(r"[A-Za-z\s]+", re.ASCII)
 
 
 def most_tokens(call: Call) -> int:
-    """Most tokens that a call can cost: a bound for the prompt (tokenizers take 2.5 to 4.5 characters of English or
-    code for a token, and rarely more than 2 tokens for another character), the chat template, the whole answer."""
+    """Most tokens that a call can cost: a bound for the prompt (tokenizers take 2.5 to 4.5 characters of words or
+    space for a token, one digit or sign in lists of numbers, and rarely more than 2 tokens for another character), the
+    chat template, the whole answer."""
     text = "".join(m["content"] for m in call.messages)
     plain = sum(character.isascii() for character in text)
+    words = sum(map(len, _WORDS.findall(text)))
     template = _TEMPLATE_TOKENS * (1 + len(call.messages))
-    return math.ceil(plain / 2) + 2 * (len(text) - plain) + template + call.max_tokens
+    return math.ceil(words / 2) + (plain - words) + 2 * (len(text) - plain) + template + call.max_tokens
 
 
 def response_format(canonical: dict[str, Any] | None) -> dict[str, Any] | None:

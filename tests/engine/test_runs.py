@@ -11,10 +11,25 @@ from typing import Any
 import pytest
 from greenloop.errors import ModelUnavailable
 from greenloop.runtime.attempt import Attempt
+from greenloop.runtime.backends.base import Call
 from greenloop.runtime.execution import Execution
+from greenloop.runtime.request_form import most_tokens
 from greenloop.runtime.run import Session, session, stoppable
 from greenloop.runtime.store import open_store
 from greenloop.testing import ScriptedModel
+
+
+@pytest.mark.parametrize(
+    ("prompt", "tokens"),  # as cl100k_base counts them, and Qwen's, which takes every digit for itself
+    [
+        (",".join(str(n % 10) for n in range(400)), 799),
+        ("".join(f"assert f({n}) == {n}\n" for n in range(10, 99)), 979),
+        ("Write a function that adds two numbers. " * 20, 161),
+    ],
+)
+def test_what_a_prompt_may_cost_is_reserved_whatever_it_holds(prompt: str, tokens: int) -> None:
+    call = Call(({"role": "user", "content": prompt},), {"max_tokens": 1})
+    assert tokens <= most_tokens(call) - 1 - 2 * 16 < len(prompt) + 1
 
 
 def test_equal_drafts_executed_in_turn_each_have_their_execution() -> None:
