@@ -6,7 +6,6 @@ import contextlib
 import math
 import os
 import resource
-import shutil
 from typing import Any
 
 from . import inside_kernel as kernel
@@ -150,6 +149,8 @@ class Box:
 
 def remove(folder: str) -> None:
     """Remove a worker's folder with all that children left in it, as far as it is there and can be removed."""
+    import shutil  # not warm in children
+
     for role in ("candidate", "judge"):
         with contextlib.suppress(OSError):
             empty(os.path.join(folder, role))
