@@ -38,7 +38,10 @@ class Problem:
             object.__setattr__(self, "steering_tests", self.visible_tests)
 
     def render(self) -> str:
-        """The problem as a model reads it: the prompt, the entry point and visible tests unless it shows them."""
+        """The problem as a model reads it: the prompt, the entry point and visible tests unless it shows them.
+
+        A stub is shown as it is: the examples in its docstring stand for the visible tests.
+        """
         parts = [self.prompt.rstrip()]
         if self.entry_point and self.entry_point not in self.prompt and not self.visible_tests:
             parts.append(f"Name the function `{self.entry_point}`.")
@@ -48,7 +51,7 @@ class Problem:
         return "\n\n".join(parts)
 
     def _prompt_has_examples(self) -> bool:
-        """A stub with a docstring (HumanEval) carries its visible tests as examples already."""
+        """Whether it is a stub, as in HumanEval: it is taken to carry its visible tests as examples."""
         return f"def {self.entry_point}(" in self.prompt and bool(self.entry_point)
 
     @property
