@@ -24,13 +24,14 @@ _SHARE = 0.05
 class Crew:
     """One worker of a study, among others that may join: threads, processes, machines on one database.
 
-    What only one may do at a time is claimed in the store. A claim's holder beats every few seconds; a claim that
-    stood still for `STALE_S` seconds, or whose process is known to be dead, is anybody's. A store in memory has one
-    worker.
+    What only one may do at a time is claimed in the store, by a name that says of what it is a part: two tunings that
+    share a study (one trainset, other validation tasks, so accounts of their own) see each other's trials as held.
+    A claim's holder beats every few seconds; a claim that stood still for `STALE_S` seconds, or whose process is known
+    to be dead, is anybody's. A store in memory has one worker.
 
     Args:
         store: The store of the study.
-        study: The study's name.
+        study: Whose accounts the worker keeps: the name of the whole tuning.
 
     Attributes:
         worker: This worker's name.
@@ -88,7 +89,7 @@ class Crew:
         return time.monotonic() - before[1] <= STALE_S
 
     def _key(self, part: str) -> str:
-        return hashlib.sha256(f"{self.study}|{part}".encode()).hexdigest()
+        return hashlib.sha256(part.encode()).hexdigest()
 
 
 class SharedMeter(Meter):
@@ -152,7 +153,7 @@ class SharedMeter(Meter):
             self._paid.tokens + self._reserved_tokens + tokens, self._paid.calls + self._reserved_calls + 1
         )
         if not self._granted.covers(needs, self.budget):
-            with self._crew.alone("budget"):
+            with self._crew.alone(f"{self._crew.study}|budget"):
                 self._ask_for(needs)
         return True
 
