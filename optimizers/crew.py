@@ -146,6 +146,13 @@ class SharedMeter(Meter):
             self._write()
             self.refresh()
 
+    def yield_grant(self) -> None:
+        """Leave to the others what was granted and is not needed by calls under way: before waiting for them."""
+        with self._lock:
+            paid = self._paid
+            self._granted = _Grant(paid.tokens + self._reserved_tokens, paid.calls + self._reserved_calls)
+            self._write()
+
     def _fits(self, tokens: int) -> bool:
         if not super()._fits(tokens):
             return False

@@ -155,7 +155,11 @@ class TuningJob:
 
     @contextmanager
     def alone_after_search(self) -> Generator[None, None, None]:
-        """One worker at a time chooses and confirms; the next finds every answer stored, and says the same."""
+        """One worker at a time chooses and confirms; the next finds every answer stored, and says the same.
+
+        Who waits keeps nothing of the budget back, so that the first one ends as it would alone.
+        """
+        self.meter.yield_grant()
         with self.crew.alone(f"{self.study.study_name}|after the search"):
             yield
 
