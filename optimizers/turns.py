@@ -20,7 +20,7 @@ _PAUSE_S = 0.2
 _FIXED = "fixed_params"  # where Optuna keeps what `enqueue_trial` was given
 _RUNNING = optuna.trial.TrialState.RUNNING
 _FAIL = optuna.trial.TrialState.FAIL
-_OVER, _QUEUED = "search over", "first trials queued"
+_OVER, _QUEUED, _WHOLE = "search over", "first trials queued", "whole space queued"
 
 
 class Turns:
@@ -49,6 +49,7 @@ class Turns:
     ) -> None:
         self.study, self.crew, self.found, self.first = study, crew, dict(found), first
         self.limit, self.size, self.seed = limit, size, seed
+        self._in_vain: set[int] | None = None
 
     def next(self, budget: str) -> tuple[optuna.Trial, Values] | None:
         """The next trial, claimed for this worker; None when the search is over.
@@ -99,11 +100,17 @@ class Turns:
     def _ask(self) -> tuple[optuna.Trial, Values] | None:
         if not self.study.user_attrs.get(_QUEUED):
             self.study.enqueue_trial(self.first, skip_if_exists=True)
-            if self.size <= self.limit and self.seed is not None:
-                for values in grid(self.found):
-                    self.study.enqueue_trial(values, skip_if_exists=True)
             self.study.set_user_attr(_QUEUED, True)
-        running = self._distinct(self._trials(_RUNNING))
+        # Apart from the first one: a search that goes on under a larger limit may reach for the whole space.
+        if self.size <= self.limit and self.seed is not None and not self.study.user_attrs.get(_WHOLE):
+            for values in grid(self.found):
+                self.study.enqueue_trial(values, skip_if_exists=True)
+            self.study.set_user_attr(_WHOLE, True)
+        busy = self._trials(_RUNNING)
+        numbers = {trial.number for trial in busy}
+        if numbers == self._in_vain:
+            return None
+        running = self._distinct(busy)
         begun = len(self._trials(*FINISHED, _RUNNING))
         for attempt in range(_AGAIN):
             if self.seed is not None:
@@ -115,6 +122,7 @@ class Turns:
                 return trial, values
             trial.set_user_attr("left out", "another worker is running this configuration")
             self.study.tell(trial, state=_FAIL)
+        self._in_vain = numbers  # until one of these ends, draws would be the same again
         return None
 
     def _take_over(self) -> None:
