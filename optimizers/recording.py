@@ -31,9 +31,9 @@ def record(job: TuningJob, trial: optuna.Trial, scores: Scores) -> None:
     if lost:
         if len(objectives) == 1 and job.options.pruner is None:
             trial.report(scores.mean, step=len(scores.items))
-        job.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        job.study.tell(trial, state=optuna.trial.TrialState.PRUNED, skip_if_finished=True)
     else:
-        job.study.tell(trial, values_of(objectives, scores.mean, cost))
+        job.study.tell(trial, values_of(objectives, scores.mean, cost), skip_if_finished=True)
 
 
 def values_of(objectives: tuple[str, ...], quality: float, cost: Cost) -> list[float]:

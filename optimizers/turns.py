@@ -80,12 +80,13 @@ class Turns:
                 self.study.set_user_attr(_OVER, [*self._ended(), budget])
         self.next(budget)
 
-    def give_back(self, trial: optuna.Trial, values: Values, *, again: bool) -> None:
-        """Close a trial that did not finish; `again` queues its configuration once more."""
+    def give_back(self, trial: optuna.Trial, values: Values) -> None:
+        """Close a trial that did not finish, and queue its configuration once more."""
         with self.crew.alone(self._part("turn")):
-            if again:
+            # Where this worker stood still for long, another has taken it over: queued it again, and closed it.
+            if any(one.number == trial.number for one in self._trials(_RUNNING)):
                 self._queue_again(trial.number, values)
-            self.study.tell(trial, state=_FAIL)
+                self.study.tell(trial, state=_FAIL)
         self.crew.drop(self._part(trial.number))
 
     def done(self, trial: optuna.Trial) -> None:

@@ -36,14 +36,22 @@ def knobs() -> dict[str, Any]:
     return space(gl.Resample(generate=gl.Generate(model="embedded", temperature=gl.Float(0, 1)), samples=1))
 
 
-def turns(url: str, *, limit: int = 6, size: float = float("inf")) -> Turns:
+def turns(
+    url: str,
+    *,
+    limit: int = 6,
+    size: float = float("inf"),
+    tuning: str = "study",
+    found: dict[str, Any] | None = None,
+    first: dict[str, Any] | None = None,
+) -> Turns:
     store = open_store(url)
     study = open_study(store.url, "study", optuna.samplers.RandomSampler(seed=0))
     return Turns(
         study,
-        Crew(store, "study"),
-        knobs(),
-        {"generate.temperature": 0.5},
+        Crew(store, tuning),
+        found or knobs(),
+        first or {"generate.temperature": 0.5},
         limit=limit,
         size=size,
         seed=0,
@@ -127,11 +135,68 @@ def test_a_living_workers_trial_is_left_alone_and_a_dead_ones_taken_over(tmp_pat
     assert here.study.trials[again[0].number].user_attrs["taken_over_from"] == 0
 
 
+def test_tunings_that_share_a_study_leave_each_others_trials_alone(tmp_path: Path) -> None:
+    """One trainset and two sets of validation tasks: accounts of their own, one study."""
+    url = f"sqlite:///{tmp_path}/s.db"
+    one, two = turns(url, tuning="with a valset"), turns(url, tuning="with another")
+    mine, theirs = one.next("b"), two.next("b")
+    assert mine is not None
+    assert theirs is not None
+    assert mine[1] != theirs[1]
+    assert [t.state.name for t in one.study.trials] == ["RUNNING", "RUNNING"]
+
+
+def test_a_trial_that_another_took_over_is_given_back_without_a_word(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    here, there = turns(url), turns(url)
+    slow = here.next("b")
+    assert slow is not None
+    here.done(slow[0])  # its claim is gone, as of one that stood still
+    again = there.next("b")
+    assert again is not None
+    assert again[1] == slow[1]
+    here.give_back(*slow)
+    assert [t.state.name for t in here.study.trials] == ["FAIL", "RUNNING"]
+
+
+def test_a_search_that_goes_on_under_a_limit_that_reaches_for_the_whole_space_takes_it(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    found = space(gl.Resample(generate=gl.Generate(model="embedded"), samples=gl.Int(1, 6)))
+    for limit in (1, 6):
+        here = turns(url, limit=limit, size=6, found=found, first={"samples": 4})
+        while (turn := here.next(f"{limit} trials")) is not None:
+            here.study.tell(turn[0], 0.5)
+            here.done(turn[0])
+    assert sorted(trial.params["samples"] for trial in here.study.trials) == list(range(1, 7))
+
+
+def test_where_every_draw_is_run_by_another_nothing_is_drawn_until_one_of_these_ends(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    one, two = turns(url), turns(url)
+    first = one.next("b")
+    assert first is not None
+    two.seed = None
+    two.study.sampler = optuna.samplers.PartialFixedSampler(first[1], optuna.samplers.RandomSampler())
+    got: list[Any] = []
+    waiting = threading.Thread(target=lambda: got.append(two.next("b")))
+    waiting.start()
+    waiting.join(1)
+    assert not got
+    failed = sum(trial.state.name == "FAIL" for trial in one.study.trials)
+    one.study.tell(first[0], 0.5)
+    one.done(first[0])
+    waiting.join(120)
+    assert got[0][1] == first[1]
+    assert failed <= 20
+
+
 def test_an_interrupted_trial_is_queued_once(tmp_path: Path) -> None:
     here = turns(f"sqlite:///{tmp_path}/s.db")
     first = here.next("b")
     assert first is not None
-    here.give_back(*first, again=True)
+    here.give_back(*first)
     assert [t.state.name for t in here.study.trials] == ["FAIL", "WAITING"]
     again = here.next("b")
     assert again is not None
@@ -154,7 +219,7 @@ def test_a_stopped_search_draws_what_an_unstopped_one_draws(tmp_path: Path) -> N
         drawn[stopped] = []
         while (turn := here.next("b")) is not None:
             if stopped and len(here.study.trials) in (4, 9):
-                here.give_back(*turn, again=True)
+                here.give_back(*turn)
                 continue
             drawn[stopped].append(turn[1])
             here.study.tell(turn[0], 1 - abs(turn[1]["generate.temperature"] - 0.3))
@@ -225,6 +290,19 @@ def test_what_a_living_worker_was_granted_is_not_given_to_another(tmp_path: Path
         settle(Usage(calls=1, tokens_in=10))
     spend(theirs, 60)
     assert theirs.paid.tokens == 70
+
+
+def test_what_a_waiting_worker_was_granted_and_does_not_need_is_left_to_the_others(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    one, two = Crew(open_store(url), "study"), Crew(open_store(url), "study")
+    mine, theirs = SharedMeter(gl.Budget(tokens=1000), one), SharedMeter(gl.Budget(tokens=1000), two)
+    with one.present():
+        spend(mine, 10)
+        with pytest.raises(BudgetExhausted, match="reserved by other workers"):
+            spend(theirs, 990)
+        mine.yield_grant()
+        spend(theirs, 990)
+    assert theirs.paid.tokens == 1000
 
 
 def time_out(meter: SharedMeter) -> None:
