@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Iterable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -64,8 +64,11 @@ class Here:
         """Whether a job that was cancelled has surely not begun."""
         return True
 
-    def drain(self, pending: Iterable[Future[Any]]) -> None:
-        """What runs books its payments by itself."""
+    def drain(self, pending: Iterable[Future[Any]]) -> list[tuple[TaskScore, dict[str, str]]]:
+        """Wait for jobs that were not taken back; the results of those that did not fail."""
+        running = [future for future in pending if not future.cancelled()]
+        wait(running)
+        return [future.result() for future in running if future.exception() is None]
 
     def close(self) -> None:
         """End threads of its own, once what runs has ended."""
@@ -174,12 +177,14 @@ class Elsewhere:
         """Whether a job that was cancelled has surely not begun: a Dask worker goes on with it, and pays."""
         return isinstance(self._executor, (ProcessPoolExecutor, ThreadPoolExecutor))
 
-    def drain(self, pending: Iterable[Future[Any]]) -> None:
-        """Wait for jobs that could not be cancelled any more, and book what they paid."""
+    def drain(self, pending: Iterable[Future[Any]]) -> list[tuple[TaskScore, dict[str, str]]]:
+        """Wait for jobs that could not be cancelled any more, and book what they paid; see `Here.drain`."""
+        results: list[tuple[TaskScore, dict[str, str]]] = []
         for future in pending:
             if not future.cancelled() and future in self._jobs:
                 with suppress(GreenloopError):
-                    self.take(future)
+                    results += [result] if (result := self.take(future)) is not None else []
+        return results
 
     def close(self) -> None:
         """The executor is its owner's."""

@@ -77,7 +77,7 @@ def score(
             they open the session's store by its URL, call the models themselves, and take keys of model servers from
             their own environment. `on_call` of the session is told nothing there.
         on_progress: Called after each (task, replicate), from the calling thread.
-        stop_early: Called with the scores so far; True ends the scoring with those.
+        stop_early: Called with the scores so far; True ends the scoring with those, and with what is under way.
 
     Returns:
         The scores.
@@ -156,7 +156,10 @@ def score(
         with suppress(StoreError):  # the first error is the one to tell
             left.close()
         raise
-    _end(hands, pending, wait_for_running=True)
+    # Where it ended early, what was under way is paid for: it counts too.
+    for item, named in _end(hands, pending, wait_for_running=True):
+        scores.append(item)
+        models.update(named)
     left.close()
     order = {(task.task_id, r): i for i, (task, r) in enumerate(jobs)}
     scores.sort(key=lambda s: order[s.task_id, s.replicate])
@@ -274,14 +277,19 @@ def _measured(metric: Metric, task: Task, prediction: Any) -> float:
     return value
 
 
-def _end(hands: Here | Elsewhere, pending: Iterable[Future[Any]], *, wait_for_running: bool) -> None:
-    """Take back the jobs that have not begun; those that run are waited for where their payments have to be booked."""
+def _end(
+    hands: Here | Elsewhere, pending: Iterable[Future[Any]], *, wait_for_running: bool
+) -> list[tuple[TaskScore, dict[str, str]]]:
+    """Take back the jobs that have not begun; those that run are waited for where their payments have to be booked, and
+    give their results."""
+    results: list[tuple[TaskScore, dict[str, str]]] = []
     if hands.can_take_back or not wait_for_running:
         for future in pending:
             future.cancel()
     if wait_for_running:
-        hands.drain(pending)
+        results = hands.drain(pending)
     hands.close()
+    return results
 
 
 def _tell_of_lazy_annotations() -> None:

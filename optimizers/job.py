@@ -128,7 +128,8 @@ class TuningJob:
         self.estimate: Estimate | None = None
         self.crew = crew
         self._newest: TunerProgress | None = None
-        self._paid_at_start = meter.own
+        # The first search of a process counts the pilot's calls, too: it begins with them.
+        self._told_calls = meter.own.calls if part else 0
 
     def tried(self) -> list[Tried]:
         """The distinct configurations that finished, their replicates pooled."""
@@ -164,8 +165,12 @@ class TuningJob:
             yield
 
     def calls_paid_in_trial(self) -> int:
-        """Model calls that this worker paid since the newest configuration was begun."""
-        return self.meter.own.calls - self._paid_at_start.calls
+        """Model calls that this worker paid for the search and that no earlier trial was told."""
+        return self.meter.own.calls - self._told_calls
+
+    def trial_ended(self) -> None:
+        """What was paid so far is no later trial's."""
+        self._told_calls = self.meter.own.calls
 
     def score_values(
         self,
@@ -180,7 +185,6 @@ class TuningJob:
         tasks: Sequence[Task] | None = None,
     ) -> Scores:
         """Score a configuration on the tuned tasks, or on some of them."""
-        self._paid_at_start = self.meter.own
         return self.score(
             with_values(self.program, values),
             tasks or self.tasks,
@@ -221,13 +225,17 @@ class TuningJob:
                 )
                 self.options.on_progress(self._newest)
 
-        return score(
-            program,
-            tasks,
-            oracle=self.options.oracle,
-            metric=self.options.metric,
-            concurrency=self.options.concurrency,
-            executor=self.options.executor,
-            on_progress=tell,
-            **how,
-        )
+        try:
+            return score(
+                program,
+                tasks,
+                oracle=self.options.oracle,
+                metric=self.options.metric,
+                concurrency=self.options.concurrency,
+                executor=self.options.executor,
+                on_progress=tell,
+                **how,
+            )
+        finally:
+            if phase not in ("pilot", "search"):
+                self.trial_ended()

@@ -11,6 +11,9 @@ from ..evals.search_record import Cost, Saved
 from .job import TuningJob
 from .trials import finished
 
+PAID_CALLS = "paid_calls"
+"""Attribute of a trial: model calls that its worker paid for it; the pilot's among those of a search's first."""
+
 
 def record(job: TuningJob, trial: optuna.Trial, scores: Scores) -> None:
     """Tell the study what a configuration scored; with fewer than all tasks it has lost its race."""
@@ -22,7 +25,7 @@ def record(job: TuningJob, trial: optuna.Trial, scores: Scores) -> None:
         "costs": {item.task_id: _cost_row(job, item) for item in scores.items},
         "cost": cost.model_dump(),
         "unit": job.costing.unit,
-        "paid_calls": job.calls_paid_in_trial(),
+        PAID_CALLS: job.calls_paid_in_trial(),
         "spared": len(job.tasks) - len(scores.items),
     }
     for name, value in attributes.items():
@@ -43,12 +46,15 @@ def values_of(objectives: tuple[str, ...], quality: float, cost: Cost) -> list[f
 
 
 def saved(study: optuna.Study) -> Saved:
-    """What sharing and racing saved in all finished trials of the study."""
+    """What sharing and racing saved in all finished trials of the study.
+
+    Paid is what trials that broke off have paid, too: those that took their place found it stored.
+    """
     trials = finished(study)
     figures = [t.user_attrs.get("figure", {}) for t in trials]
     return Saved(
         calls=sum(int(f.get("model_calls", 0)) for f in figures),
-        paid_calls=sum(int(t.user_attrs.get("paid_calls", 0)) for t in trials),
+        paid_calls=sum(int(t.user_attrs.get(PAID_CALLS, 0)) for t in study.get_trials(deepcopy=False)),
         races_lost=sum(t.state == optuna.trial.TrialState.PRUNED for t in trials),
         runs=sum(int(f.get("n", 0)) for f in figures),
         runs_spared=sum(int(t.user_attrs.get("spared", 0)) for t in trials),

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import optuna
 
 from ..errors import BudgetExhausted
 from ..evals.check import solved
+from ..evals.scores import TaskScore
 from .job import TuningJob
 from .racing import course
-from .recording import record
+from .recording import PAID_CALLS, record
 from .trials import Values, finished, key, tried
 from .turns import Turns
 
 _DEFAULT_TRIALS = 20
 _MOST_TRIALS = 200
+_NOTED_EVERY_S = 2.0
 
 
 def search(job: TuningJob) -> None:
@@ -54,23 +58,47 @@ def search(job: TuningJob) -> None:
                 len(finished(study)) + 1,
                 limit,
                 first_replicate=_replicate(job, values),
-                stop_early=run.is_over,
+                stop_early=_noted(job, trial, run.is_over),
                 tasks=run.tasks,
             )
+            record(job, trial, scores)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            pass  # this worker stood still for so long that another took the trial over: the other's result counts
         except BudgetExhausted:
-            turns.give_back(trial, values, again=True)  # what it paid for is stored, should the search go on
+            _give_back(job, turns, trial, values)  # what it paid for is stored, should the search go on
             turns.end(budget)
             if not finished(study):
                 raise
             return
         except BaseException:
-            turns.give_back(trial, values, again=True)
+            _give_back(job, turns, trial, values)
             raise
-        # Where this worker stood still for so long that another took the trial over, the other's result counts.
-        with suppress(optuna.exceptions.UpdateFinishedTrialError):
-            record(job, trial, scores)
+        job.trial_ended()
         turns.done(trial)
         job.book()
+
+
+def _noted(
+    job: TuningJob, trial: optuna.Trial, is_over: Callable[[list[TaskScore]], bool]
+) -> Callable[[list[TaskScore]], bool]:
+    """The same, noting now and then what the trial paid: should the process be killed, the study still knows."""
+    noted_at = time.monotonic()
+
+    def noting(scores: list[TaskScore]) -> bool:
+        nonlocal noted_at
+        if time.monotonic() - noted_at > _NOTED_EVERY_S:
+            noted_at = time.monotonic()
+            trial.set_user_attr(PAID_CALLS, job.calls_paid_in_trial())
+        return is_over(scores)
+
+    return noting
+
+
+def _give_back(job: TuningJob, turns: Turns, trial: optuna.Trial, values: Values) -> None:
+    with suppress(optuna.exceptions.UpdateFinishedTrialError):  # another worker took it over
+        trial.set_user_attr(PAID_CALLS, job.calls_paid_in_trial())
+    job.trial_ended()
+    turns.give_back(trial, values)
 
 
 def trial_limit(job: TuningJob) -> int:

@@ -46,6 +46,20 @@ def test_a_figure_carries_what_it_must() -> None:
         assert len(figure.models) == 1
 
 
+def test_a_scoring_that_ends_early_counts_what_was_under_way_and_is_paid_for() -> None:
+    together = threading.Barrier(4, timeout=60)
+
+    def answer(messages: list[dict]) -> str:
+        together.wait()
+        return by_content(messages)
+
+    model = ScriptedModel(answer)
+    with gl.session() as session:
+        drafts = gl.Resample(generate=gl.Generate(model=model), samples=1)
+        scores = gl.score(drafts, TASKS[:4], concurrency=4, stop_early=lambda found: True)
+        assert len(scores.items) == session.meter.paid.calls == 4
+
+
 def test_a_second_scoring_pays_nothing_and_shows_the_same_figure(tmp_path) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
     model = ScriptedModel(by_content)
