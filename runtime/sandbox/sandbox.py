@@ -106,6 +106,9 @@ class Sandbox:
 
         Returns:
             The execution; `outcome` is "sandbox_error" where the sandbox failed twice.
+
+        Raises:
+            TaskError: If a test is no Python or imports what is not installed, or code and tests exceed 16 MiB.
         """
         limits = limits or Limits()
         if not candidate.code.strip():
