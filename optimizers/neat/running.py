@@ -131,6 +131,7 @@ class SearchRun:
             score=self._score_locked,
             seed=self.owner.seed,
             cost=lambda scores: self._costing.mean(scores.items).compute,
+            caveat=self._costing.caveat,
         )
         found = chosen.deepcopy()
         evidence = Evidence(
