@@ -275,9 +275,10 @@ class Worker:
             self._process.kill()
             self._process.wait()
             self._process = None
-        from .inside_box import remove
+        if self._folder:
+            from .inside_box import remove
 
-        remove(self._folder)
+            remove(self._folder)
 
 
 def _ends() -> tuple[int, int, int, int]:

@@ -252,8 +252,13 @@ def test_a_loop_in_a_thread_falls_to_low_priority_too() -> None:
 
 @LINUX
 def test_without_descriptors_or_room_it_is_the_sandbox_that_fails_and_nothing_is_left_open(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    mine = tmp_path / "candidate" / "mine.py"
+    mine.parent.mkdir()
+    mine.touch()
+    monkeypatch.chdir(tmp_path)
+
     def none_left(*_: object, **__: object) -> object:
         raise OSError(errno.EMFILE, "Too many open files")
 
@@ -269,6 +274,7 @@ def test_without_descriptors_or_room_it_is_the_sandbox_that_fails_and_nothing_is
                 True,
             )
             assert len(os.listdir("/proc/self/fd")) <= before
+        assert mine.exists()
         assert sandbox.run(GOOD, TESTS).passed
 
 
