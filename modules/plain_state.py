@@ -37,7 +37,7 @@ def plain_state(module: dspy.Module) -> dict[str, Any]:
         ...         super().__init__()
         ...         self.times = times
         ...     def forward(self, problem):
-        ...         return dspy.Prediction(code="pass\n" * self.times)
+        ...         return dspy.Prediction(code="pass;" * self.times)
         >>> plain_state(Repeat(3))
         {'times': 3}
     """
