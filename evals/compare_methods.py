@@ -105,5 +105,11 @@ def check_comparison(
     ids = [task.task_id for own in tasks.values() for task in own]
     if len(set(ids)) != len(ids):
         raise UsageError("a task_id stands in the benchmarks twice: ids must be unique over all of them")
+    problems = [{task.problem.digest for task in own} for own in tasks.values()]
+    if len(set[str]().union(*problems)) < sum(map(len, problems)):
+        raise UsageError(
+            "a problem stands in two benchmarks, by another id: searched on in one, it would not be locked in the"
+            " other; compare on one of them at a time"
+        )
     for own in tasks.values():
         split(own, train)

@@ -242,5 +242,8 @@ def test_nonsense_is_refused(tmp_path: Path) -> None:
         compare({"one": methods(model)["loop"]}, {"own": TASKS}, budget=BUDGET)
     with gl.session(), pytest.raises(UsageError, match="twice"):
         compare(methods(model), {"a": TASKS, "b": TASKS}, budget=BUDGET)
+    plus = [task.copy(task_id=f"{task.task_id}+", hidden_tests=["assert f"]) for task in TASKS]
+    with gl.session(), pytest.raises(UsageError, match="a problem stands in two benchmarks"):
+        compare(methods(model), {"a": TASKS, "b": plus}, budget=BUDGET)
     with gl.session(), pytest.raises(UsageError, match="benchmark"):
         compare(methods(model), {"a": []}, budget=BUDGET)
