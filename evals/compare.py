@@ -17,15 +17,14 @@ from .compare_locked import Conditions, Locked, Resampler, confirm_searches, fam
 from .compare_methods import Compiles, Given, Kind, Method, Terms, check_comparison, given
 from .compare_searches import Search, Watch, run_searches
 from .compare_tables import curves, drawings, inflation_table, searches_table, structures_table
-from .compare_words import REQUIRED, against_resampling, inflation, rediscovery, topology
+from .compare_words import REQUIRED, against_resampling, inflation, nothing_found, rediscovery, topology
 from .experiments.bench import unwatched
-from .experiments.equal_compute import TOKENS, parameter_tokens
+from .experiments.equal_compute import SECONDS, measure_for
 from .experiments.pool import Pool, describe_pool
 from .experiments.result import Contrast, ExperimentResult
-from .experiments.verdicts import in_words
+from .experiments.verdicts import in_words, power_words
 from .scores import Scores
 from .split import split
-from .statistics import power
 
 __all__ = [
     "Compared",
@@ -95,7 +94,8 @@ def compare(
         oracle: Let hidden tests steer too; stamped on every figure.
         concurrency: Runs at once.
         level: Nominal coverage; 1 − level is the level of each family of tests.
-        models: The models, for their cards, and for parameters × tokens where there are several.
+        models: The models, for their cards, and for parameters × tokens where there are several (model seconds where a
+            server does not tell a model's size).
         resampling: Model to "resampling with so many draws"; of several the strongest on the search tasks is taken.
         required: Benchmarks that the claim "topology helps" needs.
         watch: Called with what begins; what it yields is told the progress.
@@ -119,8 +119,7 @@ def compare(
         searched, locked_tasks[name] = split(own, train, seed=session.seed)
         search_tasks += searched
     pool = describe_pool(list(models))
-    measure = TOKENS if len(pool.models) < 2 else parameter_tokens(pool) or TOKENS
-    how = Conditions(replicates, seeds, oracle, concurrency, level, measure, watch)
+    how = Conditions(replicates, seeds, oracle, concurrency, level, measure_for(pool), watch)
     searches = run_searches(
         methods, search_tasks, budget=budget, seeds=seeds, oracle=oracle, concurrency=concurrency, watch=watch
     )
@@ -238,21 +237,17 @@ def _notes(
         f" ({len(contrasts['topology'])}), other methods against the plain loop ({len(contrasts['others'])}), and"
         f" resampling at equal {how.measure.name} ({len(contrasts['compute'])})."
     )
+    if how.measure is SECONDS:
+        notes.append(
+            "A model's number of parameters is not known, so parameters × tokens cannot be held equal between models:"
+            " compute is held equal by model seconds."
+        )
     for part in parts:
         rates = [scores.mean for scores in part.scores.values()]
-        if len(part.tasks) < 2 or not rates:
-            continue
-        rate = min(max(sum(rates) / len(rates), 0.05), 0.9)
         runs = how.replicates * how.seeds
-        found = power(1.0, len(part.tasks), runs, rate=rate, alpha=1 - how.level).detectable_points
-        shows = f"a difference of {found:.0f} points" if found is not None else "no difference"
-        notes.append(
-            f"{part.benchmark}: {len(part.tasks)} locked tasks with {runs} run{'s' * (runs != 1)} each show {shows}"
-            " with power 0.8 (before Holm); a smaller one that is not shown is not thereby absent."
-        )
-    missing = [f"{s.method}, search {s.number + 1}" for s in searches if s.program is None]
-    if missing:
-        notes.append(f"The budget ended before anything was found: {'; '.join(missing)}.")
+        words = power_words(len(part.tasks), runs, rates, how.level, "locked tasks")
+        notes.append(f"{part.benchmark}: {words}.")
+    notes += nothing_found(searches)
     small = [
         m.label for m in pool.models if m.card.parameters is not None and 1 < m.card.parameters < 500_000_000
     ]

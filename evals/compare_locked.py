@@ -62,7 +62,7 @@ class Locked:
         benchmark: Its name.
         tasks: Its locked tasks.
         scores: Method to the scores of all its programs: replicates r·k … r·k + r − 1 are those of search k.
-        rates: Method to the rate of each search's program; None where it found none.
+        rates: Method to the rate of each search's program; None where it found none and was given none.
         yardsticks: Method to resampling at its mean compute.
         rungs: Draws to the scores of resampling.
     """
@@ -127,12 +127,13 @@ def confirm_searches(
         alone = len(mine) == 1 and how.seeds > 1
         rates: list[float | None] = []
         for search in mine:
-            if search.program is None:
+            program = search.to_confirm
+            if program is None:
                 rates.append(None)
                 continue
             title = f"{benchmark}: {name}" + (f" {search.number + 1}/{len(mine)}" if len(mine) > 1 else "")
             replicates = how.replicates * (how.seeds if alone else 1)
-            found = how.score(title, search.program, tasks, replicates, search.number * how.replicates)
+            found = how.score(title, program, tasks, replicates, search.number * how.replicates)
             rates.append(found.mean)
             known = locked.scores.get(name)
             locked.scores[name] = found if known is None else _together(known, found)
@@ -205,20 +206,7 @@ def _yardstick(locked: Locked, scores: Scores, resampler: Resampler, how: Condit
 
     target = how.measure.mean(scores)
     read = read_at(climb(rung, range(1, MOST_DRAWS + 1), how.measure, target), how.measure, target)
-    like = locked.rungs[1]
-    figure = Figure.from_outcomes(
-        read.outcomes,
-        usage=read.usage,
-        steering=like.steering,
-        tier=like.tier,
-        models=like.models,
-        level=how.level,
-        simulated=like.simulated,
-    )
-    at = f"equal {how.measure.name}"
-    if not read.is_equal:
-        at = f"unequal {how.measure.name} ({100 * read.reached:.0f} %)"
-    return Yardstick(read.outcomes, figure, at, read.note)
+    return Yardstick(read.outcomes, read.figure(how.level), read.at, read.note)
 
 
 def _together(known: Scores, more: Scores) -> Scores:

@@ -42,6 +42,8 @@ class Search:
         leader: The graph that the search itself scored best, before finalists were run again; empty if not told.
         paid: What it paid, stored calls counted as when first made.
         drawings: Title to SVG text.
+        given: What the search was given, and its user is left with where it found nothing; None where it starts from
+            nothing.
     """
 
     method: str
@@ -54,6 +56,12 @@ class Search:
     leader: str
     paid: Usage
     drawings: dict[str, str] = field(default_factory=dict[str, str])
+    given: dspy.Module | None = None
+
+    @property
+    def to_confirm(self) -> dspy.Module | None:
+        """The program that locked tasks are run with: what it found, else what it was given."""
+        return self.program if self.program is not None else self.given
 
     @property
     def own_score(self) -> float | None:
@@ -149,6 +157,7 @@ def _search(
         leader=_leader(evidence) if method.searches else "",
         paid=_paid(evidence, meter),
         drawings=draw(program) if draw is not None and program is not None else {},
+        given=method.program,
     )
 
 

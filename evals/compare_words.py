@@ -99,6 +99,21 @@ def rediscovery(searches: Sequence[Search], methods: Mapping[str, Method]) -> st
     return f"The simple loop ({SIMPLE_LOOP}) rediscovered: {'; '.join(parts)}."
 
 
+def nothing_found(searches: Sequence[Search]) -> list[str]:
+    """What stands for searches whose budget ended before there was anything: a figure of the others alone flatters."""
+    empty = [s for s in searches if s.program is None]
+    words = {
+        "what it was given is scored in its place": [s for s in empty if s.given is not None],
+        "it has no part in its method's figure": [s for s in empty if s.given is None],
+    }
+    return [
+        f"The budget ended before anything was found, and {said}:"
+        f" {'; '.join(f'{s.method}, search {s.number + 1}' for s in those)}."
+        for said, those in words.items()
+        if those
+    ]
+
+
 def structures(searches: Sequence[Search], method: str) -> str:
     """The structures that a method's searches returned, with how often."""
     counts = Counter(s.structure for s in searches if s.method == method and s.program is not None)

@@ -11,7 +11,6 @@ from ...modules.paper import PaperCritique, PaperExecute, PaperGenerate, PaperRe
 from ...modules.programs import GenerateExecuteRefine, Resample
 from ...modules.refine import Refine
 from ...modules.route import Route
-from ...runtime.execution import Limits
 from .config import ExperimentConfig
 from .pool import Model
 
@@ -106,7 +105,7 @@ class Arms:
         )
 
     def _execute(self, feedback: str | None = None) -> Execute:
-        limits = Limits(wall_s=self.config.wall_s, cpu_s=self.config.wall_s)
+        limits = self.config.limits
         if self.paper and feedback is None:
             return PaperExecute(limits=limits)
         return Execute(limits=limits, feedback=feedback or self.config.feedback)

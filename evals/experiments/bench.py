@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -12,7 +13,6 @@ import dspy
 
 from ...errors import UsageError
 from ...modules.paper import paper_task
-from ...modules.program import Program
 from ...runtime.budget import Usage
 from ...runtime.run import current_session
 from ...runtime.task import Task
@@ -21,12 +21,13 @@ from ..figures import Comparison, Figure, in_one_family
 from ..progress import Progress
 from ..scores import Scores
 from ..scoring import score
-from ..statistics import Outcomes, power
+from ..statistics import Outcomes
 from .arms import Arms
 from .config import ExperimentConfig
-from .equal_compute import TOKENS, AtCost, Measure, climb, read_at
+from .equal_compute import TOKENS, Measure, climb, read_at
 from .pool import Model, Pool
 from .result import Contrast, Curve, RunCost, Table
+from .verdicts import power_words
 
 STOP_RULE = (
     "a loop ends with the first code that passes the steering tests, or that loads where there are none"
@@ -88,16 +89,12 @@ class Bench:
         """Score an arm; under a name that was scored before, the same scores again."""
         if name in self.scores:
             return self.scores[name]
-        scores = self._score(name, program, self.tasks)
+        scores = self._score(name, program)
         if show:
             self.scores[name] = scores
             self.figures[name] = scores.figure(self.config.level)
             self._outcomes[name] = scores.by_task()
         return scores
-
-    def score_on(self, name: str, program: Program, tasks: Sequence[Task], first_replicate: int) -> Scores:
-        """Score on other tasks or fresh replicates; it becomes no arm of the result."""
-        return self._score(name, program, tasks, first_replicate)
 
     def derive(
         self,
@@ -157,18 +154,17 @@ class Bench:
         def rung(number: int) -> Scores:
             key = (ladder, number)
             if key not in self._rungs:
-                self._rungs[key] = self._score(f"{ladder} ×{number}", make(number), self.tasks)
+                self._rungs[key] = self._score(f"{ladder} ×{number}", make(number))
             return self._rungs[key]
 
         target = measure.mean(self.scores[arm])
         rungs = climb(rung, numbers, measure, target)
-        found: AtCost = read_at(rungs, measure, target)
-        place, at = "at", f"equal {measure.name}"
-        if not found.is_equal:
-            place, at = "nearest to", f"unequal {measure.name} ({100 * found.reached:.0f} %)"
+        found = read_at(rungs, measure, target)
+        place = "at" if found.is_equal else "nearest to"
         name = f"{ladder} {place} the {measure.name} of {arm}"
-        self.derive(name, found.outcomes, found.usage, next(iter(rungs.values())))
-        self.compare(arm, name, at=at, note=found.note)
+        self.figures[name] = found.figure(self.config.level)
+        self._outcomes[name] = found.outcomes
+        self.compare(arm, name, at=found.at, note=found.note)
         self._add_curve(ladder, rungs, measure)
         return name
 
@@ -212,59 +208,39 @@ class Bench:
     def settings(self) -> dict[str, Any]:
         """Everything that the result states of how it was run."""
         config, session = self.config, current_session()
-        own = type(config).model_fields.keys() - ExperimentConfig.model_fields.keys()
         digest = hashlib.sha256("".join(task.digest for task in self.tasks).encode()).hexdigest()[:16]
+        given = config.model_dump(mode="json", exclude={"models", "tasks", "oracle", "seed"})
         return {
             "tasks": config.tasks,
             "n": len(self.tasks),
             "tasks_digest": digest,
-            "replicates": config.replicates,
+            **given,
             "steering": "oracle" if config.steered_by_oracle else "visible",
             "sandbox": session.sandbox.tier,
-            "temperature": config.temperature,
-            "refine_temperature": config.refine_temperature,
+            "limits": dataclasses.asdict(config.limits),
             "top_p": "the server's own",
-            "max_tokens": config.max_tokens,
-            "max_iterations": config.max_iterations,
             "feedback": "error output" if config.paper_faithful else config.feedback,
-            "wall_s": config.wall_s,
-            "level": config.level,
-            **{name: value for name, value in config.model_dump(mode="json").items() if name in own},
             "stop_rule": STOP_RULE,
             "returned": "the last code" if config.paper_faithful else RETURNED,
-            "paper_faithful": config.paper_faithful,
             "seed": session.seed,
+            "seed_of_statistics": config.seed,
             "store": repr(session.store),
             "versions": versions(),
         }
 
     def power_note(self) -> str:
         """What difference these tasks can show."""
-        n = len(self.tasks)
         rates = [f.rate for f in self.figures.values()]
-        if n < 2 or not rates:
-            return "one task shows nothing about others"
-        rate = min(max(sum(rates) / len(rates), 0.05), 0.9)
-        found = power(1.0, n, self.config.replicates, rate=rate, alpha=1 - self.config.level)
-        if found.detectable_points is None:
-            return f"{n} tasks are too few to show any difference with power 0.8"
-        runs = f"{self.config.replicates} replicate{'s' * (self.config.replicates > 1)}"
-        return (
-            f"{n} tasks with {runs} show a difference of {found.detectable_points:.0f} points with power 0.8 (at a"
-            f" rate of {100 * rate:.0f} %, before Holm): a smaller one that is not shown is not thereby absent"
-        )
+        return power_words(len(self.tasks), self.config.replicates, rates, self.config.level)
 
-    def _score(
-        self, name: str, program: dspy.Module, tasks: Sequence[Task], first_replicate: int = 0
-    ) -> Scores:
-        if not tasks:
+    def _score(self, name: str, program: dspy.Module) -> Scores:
+        if not self.tasks:
             raise UsageError("an experiment needs at least one task")
         with self._watch(name) as tell:
             return score(
                 program,
-                tasks,
+                self.tasks,
                 replicates=self.config.replicates,
-                first_replicate=first_replicate,
                 oracle=self.config.steered_by_oracle,
                 paper_faithful=self.config.paper_faithful,
                 concurrency=self.config.concurrency,

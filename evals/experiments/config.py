@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ...errors import UsageError
 from ...modules.feedback import FEEDBACK_STYLES
+from ...runtime.execution import Limits
 
 
 class ExperimentConfig(BaseModel):
@@ -21,7 +22,8 @@ class ExperimentConfig(BaseModel):
         data: Folder with the benchmarks' files.
         limit: Only the first so many tasks.
         replicates: Runs of each task.
-        seed: Seed of everything drawn.
+        seed: Seed of permutations, bootstraps and the candidates of `inflation`. Models draw with the seed of the
+            session in force; `--seed` on the command line is both.
         concurrency: Tasks run at once.
         oracle: Let the hidden tests steer too, as the paper does.
         paper_faithful: The paper's set-up in full: its prompts and limits, no preamble, oracle steering, last code.
@@ -78,6 +80,11 @@ class ExperimentConfig(BaseModel):
     def steered_by_oracle(self) -> bool:
         """Whether hidden tests steer."""
         return self.oracle or self.paper_faithful
+
+    @property
+    def limits(self) -> Limits:
+        """Limits of the runs that steer."""
+        return Limits(wall_s=self.wall_s, cpu_s=self.wall_s)
 
 
 class TextOnlyConfig(ExperimentConfig):

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...runtime.budget import Usage
+from ..figures import FalseGreen, Figure, green_runs
 from ..scores import Scores, TaskScore
+from ..statistics import pooled_interval
 from .pool import Pool
 
 Cost = Callable[[TaskScore], float]
@@ -42,15 +44,22 @@ SECONDS = Measure("model seconds", lambda item: item.usage.model_seconds)
 
 def parameter_tokens(pool: Pool) -> Measure | None:
     """Parameters × tokens of every call, for programs of different models; None where a model's size is not known."""
-    sizes = {m.card.name: m.card.parameters for m in pool.models}
-    known = {name: size for name, size in sizes.items() if size}
-    if len(known) < len(sizes):
+    sizes = {m.label: m.card.parameters for m in pool.models}
+    by_name = {m.card.name: m.card.parameters for m in pool.models}
+    by_name |= {alias: sizes[label] for alias, label in pool.aliases.items()}
+    known = {name: size for name, size in by_name.items() if size}
+    if len(known) < len(by_name):
         return None
 
     def cost(item: TaskScore) -> float:
         return math.fsum(known[model] * usage.tokens for model, usage in item.by_model.items())
 
     return Measure("parameters × tokens", cost)
+
+
+def measure_for(pool: Pool) -> Measure:
+    """What to hold equal: tokens within one model, else parameters × tokens, or seconds where a size is not known."""
+    return TOKENS if len(pool.models) < 2 else parameter_tokens(pool) or SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,8 @@ class AtCost:
         weight: Share of the upper rung, in [0, 1].
         reached: Cost reached as a share of the cost asked for: 1 unless the ladder is too short, or its first rung
             costs more.
+        measure: What cost is.
+        rungs: Scores of the two rungs.
     """
 
     outcomes: dict[str, list[float]]
@@ -76,11 +87,19 @@ class AtCost:
     upper: int
     weight: float
     reached: float
+    measure: Measure
+    rungs: tuple[Scores, Scores]
 
     @property
     def is_equal(self) -> bool:
         """Whether the cost asked for is reached, within half a percent."""
         return abs(self.reached - 1) <= EQUAL_WITHIN
+
+    @property
+    def at(self) -> str:
+        """What is held equal: "equal tokens"; "unequal tokens (60 %)" where the cost asked for is not reached."""
+        name = self.measure.name
+        return f"equal {name}" if self.is_equal else f"unequal {name} ({100 * self.reached:.0f} %)"
 
     @property
     def note(self) -> str:
@@ -94,6 +113,41 @@ class AtCost:
         else:
             text += f"; even its cheapest point spends {100 * self.reached:.0f} % of the compute"
         return text
+
+    def figure(self, level: float) -> Figure:
+        """The ladder's figure at that cost, under the conditions of its rungs."""
+        like = self.rungs[0]
+        figure = Figure.from_outcomes(
+            self.outcomes,
+            usage=self.usage,
+            steering=like.steering,
+            tier=like.tier,
+            models=like.models,
+            level=level,
+            simulated=like.simulated,
+            paper_faithful=like.paper_faithful,
+        )
+        return figure.model_copy(update={"false_green": self.false_green(level)})
+
+    def false_green(self, level: float) -> FalseGreen:
+        """Green runs of the two rungs, each rung's counted by its share; numbers are rounded to whole runs."""
+        low, high = (green_runs(rung.items) for rung in self.rungs)
+        if self.weight == 0:
+            return FalseGreen.of(low, level)
+        parts = 100
+        upper = round(parts * self.weight)
+        mixed = {
+            task_id: (parts - upper) * low.get(task_id, []) + upper * high.get(task_id, [])
+            for task_id in low | high
+        }
+        runs = {task_id: flags for task_id, flags in mixed.items() if flags}
+        green = round(sum(map(len, runs.values())) / parts)
+        if not green:
+            return FalseGreen.of({}, level)
+        found = pooled_interval(runs, level)
+        return FalseGreen(
+            count=round(sum(map(sum, runs.values())) / parts), green=green, interval=(found.low, found.high)
+        )
 
 
 def read_at(rungs: Mapping[int, Scores], measure: Measure, target: float) -> AtCost:
@@ -127,13 +181,17 @@ def read_at(rungs: Mapping[int, Scores], measure: Measure, target: float) -> AtC
         upper=numbers[j],
         weight=weight,
         reached=spent / target if target else 1.0,
+        measure=measure,
+        rungs=(lower, upper),
     )
 
 
 def climb(
     make: Callable[[int], Scores], numbers: Sequence[int], measure: Measure, target: float
 ) -> dict[int, Scores]:
-    """Score rungs one by one until one costs the target, or they end.
+    """Score rungs one by one until one costs the target or makes no call more than the one before, or they end.
+
+    Where no run draws on (all are green, or there is nothing to be green by), the rungs above are the same again.
 
     Args:
         make: Scores a rung.
@@ -142,9 +200,11 @@ def climb(
         target: Mean cost of a run to reach.
     """
     rungs: dict[int, Scores] = {}
+    calls = -1
     for number in numbers:
         rungs[number] = make(number)
-        if measure.mean(rungs[number]) >= target:
+        before, calls = calls, rungs[number].usage().calls
+        if measure.mean(rungs[number]) >= target or calls == before:
             break
     return rungs
 

@@ -14,7 +14,6 @@ from ...modules.guided_attempts import PUBLISHED_GRID, GuidedAttempts
 from ...modules.guided_candidates import probes
 from ...modules.programs import Resample
 from ...runtime.engine import Engine
-from ...runtime.execution import Limits
 from ...runtime.language_model import language_model
 from ...runtime.task import Task
 from ...runtime.token_source import token_source_for
@@ -107,19 +106,15 @@ def _stage(model: Model, config: GuidedConfig, **changes: Any) -> GuidedGenerate
         "prompt_style": config.prompt_style,
         "signal": config.signal,
         "max_tokens": config.max_tokens,
-        "limits": _limits(config),
+        "limits": config.limits,
     }
     return GuidedGenerate(**{**given, **changes})
 
 
 def _program(bench: Bench, model: Model, config: GuidedConfig, **changes: Any) -> Resample:
     """One guided draft."""
-    execute = Execute(limits=_limits(config))
+    execute = Execute(limits=config.limits)
     return Resample(generate=_stage(model, config, **changes), execute=execute, samples=1)
-
-
-def _limits(config: GuidedConfig) -> Limits:
-    return Limits(wall_s=config.wall_s, cpu_s=config.wall_s)
 
 
 def _union(
@@ -135,7 +130,7 @@ def _union(
     Where the tests that score steer, the first attempt that passes solves the task, and ends it as in the paper.
     """
     k, ends = len(grid), config.steered_by_oracle
-    execute = Execute(limits=_limits(config))
+    execute = Execute(limits=config.limits)
     attempts = GuidedAttempts(
         generate=_stage(model, config), execute=execute, grid=[dict(g) for g in grid], stop_on_pass=ends
     )

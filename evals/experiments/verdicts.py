@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..statistics import power
 from .result import Contrast
 
 
@@ -25,9 +26,31 @@ def in_words(contrasts: Sequence[Contrast]) -> str:
     return _sentence("; ".join(parts))
 
 
-def find(contrasts: Sequence[Contrast], name: str, other: str) -> Contrast | None:
-    """The comparison of two arms; None where it was not made."""
-    return next((c for c in contrasts if (c.name, c.other) == (name, other)), None)
+def power_words(n: int, replicates: int, rates: Sequence[float], level: float, what: str = "tasks") -> str:
+    """What difference so many tasks can show.
+
+    Args:
+        n: Number of tasks.
+        replicates: Runs of each.
+        rates: Rates of the programs, in [0, 1].
+        level: 1 − level is the level of the tests.
+        what: What the tasks are called.
+
+    Example:
+        >>> power_words(1, 3, [0.5], 0.95)
+        'one task shows nothing about others'
+    """
+    if n < 2 or not rates:
+        return "one task shows nothing about others"
+    rate = min(max(sum(rates) / len(rates), 0.05), 0.9)
+    found = power(1.0, n, replicates, rate=rate, alpha=1 - level).detectable_points
+    if found is None:
+        return f"{n} {what} are too few to show any difference with power 0.8"
+    return (
+        f"{n} {what} with {replicates} replicate{'s' * (replicates != 1)} show a difference of {found:.0f} points with"
+        f" power 0.8 (at a rate of {100 * rate:.0f} %, before Holm): a smaller one that is not shown is not thereby"
+        " absent"
+    )
 
 
 def _at(contrast: Contrast) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import dspy
 import greenloop as gl
 import pytest
-from greenloop.errors import UsageError
+from greenloop.errors import BudgetExhausted, UsageError
 from greenloop.evals.compare import Method, compare, given
 from greenloop.evals.compare_searches import SIMPLE_LOOP
 from greenloop.evals.compare_words import topology
@@ -18,7 +18,7 @@ from greenloop.evals.report import build_report, write
 from greenloop.optimizers.neat.random_topology import RandomTopology
 from greenloop.optimizers.neat.search import NeatSearch
 from greenloop.runtime.budget import Budget
-from greenloop.testing import ScriptedModel, adding_tasks
+from greenloop.testing import ChatServer, ScriptedModel, adding_tasks
 
 TASKS = adding_tasks(12)
 BUDGET = Budget(calls=60)
@@ -188,6 +188,32 @@ def test_a_search_that_its_budget_ends_early_is_told_and_not_scored(tmp_path) ->
     assert [s.method for s in found.searches if s.program is None] == ["NEAT", "random"]
     assert "own: NEAT" not in found.result.figures
     assert any("ended before anything was found" in note for note in found.result.notes)
+
+
+def test_a_search_that_found_nothing_counts_as_what_it_was_given(tmp_path) -> None:
+    model = ScriptedModel(mending_helps)
+
+    class FailsOnce:
+        made = 0
+
+        def compile(self, program, /, *, trainset):
+            FailsOnce.made += 1
+            if FailsOnce.made == 1:
+                raise BudgetExhausted("the budget is spent")
+            return gl.GenerateExecuteRefine(generate=gl.Generate(model=model), refine=gl.Refine(model=model))
+
+    draft = gl.Resample(generate=gl.Generate(model=model), samples=1)
+    both = {"loop": given(draft, "simple loop"), "unlucky": Method(lambda t: FailsOnce(), draft)}
+    with gl.session(f"sqlite:///{tmp_path}/c.db"), ChatServer(["pass"]) as of_unknown_size:
+        models = [model, of_unknown_size.name()]
+        found = compare(both, {"own": TASKS}, budget=BUDGET, seeds=2, replicates=1, models=models)
+    rates = found.locked[0].rates["unlucky"]
+    assert rates[0] == found.result.figures["own: loop"].rate < rates[1] == 1
+    assert found.result.figures["own: unlucky"].replicates == 2
+    told = "and what it was given is scored in its place: unlucky, search 1."
+    assert any(told in note for note in found.result.notes)
+    assert found.result.settings["compute_held_equal"] == "model seconds"
+    assert any("parameters × tokens cannot be held equal" in note for note in found.result.notes)
 
 
 def test_the_report_stands_alone_and_shows_drawings_as_images(whole, tmp_path) -> None:

@@ -8,8 +8,16 @@ import greenloop as gl
 import numpy as np
 import pytest
 from greenloop.evals.experiments import run_experiment
-from greenloop.evals.experiments.equal_compute import TOKENS, climb, read_at
+from greenloop.evals.experiments.equal_compute import (
+    SECONDS,
+    TOKENS,
+    climb,
+    measure_for,
+    parameter_tokens,
+    read_at,
+)
 from greenloop.evals.experiments.inflation import _Plan, search_inflation
+from greenloop.evals.experiments.pool import describe_pool
 from greenloop.testing import ScriptedModel
 
 
@@ -176,9 +184,6 @@ def test_a_ladder_that_ends_too_early_is_not_called_equal(tasks) -> None:
 
 
 def test_parameters_times_tokens_count_calls_that_are_no_attempt(tasks) -> None:
-    from greenloop.evals.experiments.equal_compute import parameter_tokens
-    from greenloop.evals.experiments.pool import describe_pool
-
     model = ScriptedModel(lambda messages: code(adds(messages)))
     with gl.session():
         pool = describe_pool([model])
@@ -196,6 +201,30 @@ def test_parameters_times_tokens_count_calls_that_are_no_attempt(tasks) -> None:
     assert measure is not None
     assert measure.mean(scores) == 10 * scores.usage().tokens / 2
     assert scores.usage().calls == 6
+
+
+def test_parameters_times_tokens_know_a_model_by_its_other_name(tasks) -> None:
+    named = [
+        ScriptedModel(lambda messages: code(adds(messages)), name=name, identity="one")
+        for name in ("first", "again")
+    ]
+    with gl.session():
+        pool = describe_pool(named)
+        sized = pool.models[0].card.model_copy(update={"parameters": 10})
+        pool = replace(pool, models=(replace(pool.models[0], card=sized),))
+        scores = gl.score(gl.Resample(generate=gl.Generate(model=named[1]), samples=1), tasks[:2])
+    measure = parameter_tokens(pool)
+    assert measure is not None
+    assert measure.mean(scores) == 10 * scores.usage().tokens / 2
+
+
+def test_tokens_are_never_held_equal_between_models(models) -> None:
+    pool = describe_pool(models)
+    first, second = pool.models
+    unsized = replace(second, card=second.card.model_copy(update={"parameters": None}))
+    assert measure_for(replace(pool, models=(first,))) is TOKENS
+    assert measure_for(pool).name == "parameters × tokens"
+    assert measure_for(replace(pool, models=(first, unsized))) is SECONDS
 
 
 def test_matches_is_claimed_only_by_an_equivalence_test(tasks, models, store) -> None:
@@ -228,6 +257,36 @@ def test_reading_a_ladder_between_two_rungs_spends_what_was_asked(tasks) -> None
         dear = read_at(climb(rung, [1, 2], TOKENS, low / 2), TOKENS, low / 2)
         assert dear.reached == pytest.approx(2)
         assert "even its cheapest point" in dear.note
+
+
+def test_false_greens_are_read_between_two_rungs(tasks) -> None:
+    def half_false(messages) -> str:
+        number = adds(messages)
+        return f"```python\ndef f(x):\n    return {number} + {'x' if number % 2 else 0 * number}\n```"
+
+    with gl.session():
+        rungs = {
+            k: gl.score(gl.Resample(generate=gl.Generate(model=model), samples=k), tasks, replicates=2)
+            for k, model in ((1, ScriptedModel(["pass"])), (2, ScriptedModel(half_false)))
+        }
+    low, high = (TOKENS.mean(rungs[k]) for k in (1, 2))
+    found = read_at(rungs, TOKENS, 0.5 * low + 0.5 * high).figure(0.95).false_green
+    assert found is not None
+    assert (found.count, found.green) == (3, 6)
+    assert found.interval is not None
+    assert found.interval[0] < 0.5 < found.interval[1]
+    assert rungs[2].figure().false_green == read_at(rungs, TOKENS, high).figure(0.95).false_green
+
+
+def test_a_ladder_ends_where_nothing_more_is_drawn(tasks) -> None:
+    model = ScriptedModel(lambda messages: code(adds(messages)))
+
+    def rung(k: int):
+        return gl.score(gl.Resample(generate=gl.Generate(model=model), samples=k), tasks)
+
+    with gl.session():
+        rungs = climb(rung, range(1, 17), TOKENS, 1e9)
+    assert list(rungs) == [1, 2]
 
 
 def test_search_inflation_grows_with_candidates_and_shrinks_with_replicates() -> None:
