@@ -37,7 +37,7 @@ class Cast:
         """Whether another model plays the paper's."""
         if role not in self.by_role:
             return False
-        name = self.by_role[role].card.name
+        name = self.by_role[role].card.name.partition("?")[0]
         return name != f"ollama:{role}" and not name.startswith(f"ollama:{role}@")
 
     def can_run(self, row: PublishedRow) -> bool:
@@ -50,7 +50,7 @@ class Cast:
         refiner = self.by_role[row.refiner].label if row.refiner else ""
         names = {
             "single": f"{generator} alone",
-            "resample": f"{generator} resampled, 4 calls",
+            "resample": f"{generator} resampled, {row.calls} calls",
             "refine": f"{generator} → execute → {refiner}",
             "evolved": f"{generator} → execute → analyse, {refiner}",
         }
@@ -62,7 +62,7 @@ class Cast:
         if row.kind == "single":
             return paper.paper_single(generator)
         if row.kind == "resample":
-            return paper.paper_resample(generator)
+            return paper.paper_resample(generator, row.calls)
         refiner = self.by_role[row.refiner].lm
         if row.kind == "evolved":
             return paper.paper_evolved(generator, refiner, stop=stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ...errors import UsageError
 from ...runtime.task import Task
@@ -17,6 +18,9 @@ from .verdicts import in_words
 
 TITLE = "Feedback Over Form, reproduced"
 QUESTION = "What do the paper's programs solve here, beside its published figures?"
+
+_NO_PART = ("temperature", "refine_temperature", "resample_max", "margin_points", "limit", "data")
+"""Settings of other experiments: rows have their own temperatures."""
 
 
 def reproduce(
@@ -78,7 +82,7 @@ def reproduce(
             "figures": {
                 f"{b}: {name}": f for b, bench in benches.items() for name, f in bench.figures.items()
             },
-            "settings": {**made.settings, "tasks": ", ".join(benches), "benchmarks": _sizes(benches)},
+            "settings": _settings(benches),
             "comparisons": tuple(comparisons),
             "tables": tuple(tables),
             "notes": (*notes, *(f"{b}: {bench.power_note()}" for b, bench in benches.items())),
@@ -87,17 +91,15 @@ def reproduce(
 
 
 def _compare_rows(bench: Bench, cast: Cast) -> None:
-    """Refining against one draft and against as many calls without feedback; mixed pairs against the refiner."""
-    by_place = {(row.kind, row.generator, row.refiner): row for row in ROWS}
+    """Refining against one draft, mixed pairs against the refiner; all against as many calls without feedback."""
+    drafts = {(row.generator, row.calls): row for row in ROWS if row.kind in ("single", "resample")}
+    alone = {row.refiner: row for row in ROWS if row.kind == "refine" and row.generator == row.refiner}
     for row in ROWS:
         if not row.refiner or not cast.can_run(row):
             continue
-        if row.generator == row.refiner:
-            bench.compare(cast.arm(row), cast.arm(by_place["single", row.generator, ""]))
-            resampled = by_place["resample", row.generator, ""]
-            bench.compare(cast.arm(row), cast.arm(resampled), at="equal calls")
-        else:
-            bench.compare(cast.arm(row), cast.arm(by_place["refine", row.refiner, row.refiner]))
+        other = drafts[row.generator, 1] if row.generator == row.refiner else alone[row.refiner]
+        bench.compare(cast.arm(row), cast.arm(other))
+        bench.compare(cast.arm(row), cast.arm(drafts[row.refiner, row.calls]), at="equal calls")
 
 
 def _labelled(contrasts: Sequence[Contrast], benchmark: str) -> list[Contrast]:
@@ -107,5 +109,22 @@ def _labelled(contrasts: Sequence[Contrast], benchmark: str) -> list[Contrast]:
     ]
 
 
-def _sizes(benches: Mapping[str, Bench]) -> dict[str, int]:
-    return {name: len(bench.tasks) for name, bench in benches.items()}
+def _settings(benches: Mapping[str, Bench]) -> dict[str, Any]:
+    """What the benchmarks share, and by benchmark what they don't; the temperatures of every row."""
+    stated = {name: bench.settings() for name, bench in benches.items()}
+    first = next(iter(stated.values()))
+    apart = {key: {name: own[key] for name, own in stated.items()} for key in ("n", "tasks_digest")}
+    kept = {key: value for key, value in first.items() if key not in _NO_PART}
+    return {**kept, **apart, "tasks": ", ".join(benches), "temperatures": _temperatures(benches)}
+
+
+def _temperatures(benches: Mapping[str, Bench]) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            path.rpartition(".")[0]: value
+            for path, value in scores.settings["program settings"].items()
+            if path.endswith(".temperature")
+        }
+        for bench in benches.values()
+        for name, scores in bench.scores.items()
+    }

@@ -8,7 +8,8 @@ import greenloop as gl
 import pytest
 from greenloop.cli.reproduce_command import roles
 from greenloop.errors import UsageError
-from greenloop.evals.experiments.cast import cast_models
+from greenloop.evals.experiments.cast import Cast, cast_models
+from greenloop.evals.experiments.pool import Model, ModelCard, Pool
 from greenloop.evals.experiments.published import ERROR_CLASSES, FORCED, MAIN, ROWS, SMALL
 from greenloop.evals.experiments.reproduce import reproduce
 from greenloop.evals.statistics import pass_at_k
@@ -81,6 +82,48 @@ def test_ours_stand_beside_theirs_and_what_was_not_run_is_empty(stub_tasks, proc
     assert evolved["here: without"].count("/") == 3
     assert evolved["tasks here"] == 4
     assert " – " in result.markdown()
+
+
+def test_every_pipeline_stands_beside_as_many_calls_without_feedback(stub_tasks, process) -> None:
+    from greenloop.testing.error_process import simulated_model
+
+    players = {
+        role: simulated_model(process, stub_tasks, name=name)
+        for role, name in ((MAIN, "one"), (SMALL, "two"))
+    }
+    benchmarks = {"humaneval": stub_tasks[:2], "mbpp": stub_tasks[2:]}
+    with gl.session():
+        result = reproduce(cast_models(players), benchmarks, runs=1, early_stopping=False)
+    beside = {c.name: c.other for c in result.comparisons if c.at == "equal calls"}
+    one, two = "simulated/one", "simulated/two"
+    for b in benchmarks:
+        assert beside[f"{b}: {one} → execute → {one}"] == f"{b}: {one} resampled, 4 calls"
+        assert beside[f"{b}: {two} → execute → {one}"] == f"{b}: {one} resampled, 4 calls"
+        assert beside[f"{b}: {two} → execute → analyse, {one}"] == f"{b}: {one} resampled, 7 calls"
+    assert result.settings["n"] == {"humaneval": 2, "mbpp": 2}
+    assert len(set(result.settings["tasks_digest"].values())) == 2
+    assert "temperature" not in result.settings
+    assert result.settings["temperatures"][f"{two} → execute → analyse, {one}"] == {
+        "generate": 0.35,
+        "critique": 0.48,
+        "refine": 0.15,
+    }
+
+
+@pytest.mark.parametrize("options", ["", "@http://gpu:11434", "?keep_alive=1h"])
+def test_options_behind_its_name_make_no_stand_in_of_the_papers_model(options: str) -> None:
+    card = ModelCard(
+        label="m",
+        name=f"ollama:{MAIN}{options}",
+        digest="d",
+        parameters=None,
+        quantisation=None,
+        context=None,
+        simulated=False,
+    )
+    model = Model(None, card)
+    assert not Cast(Pool((model,), {}), {MAIN: model}, ()).stands_in(MAIN)
+    assert Cast(Pool((model,), {}), {SMALL: model}, ()).stands_in(SMALL)
 
 
 def test_one_model_in_two_roles_counts_once(tasks) -> None:
