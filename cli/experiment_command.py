@@ -103,6 +103,7 @@ def experiment(
         concurrency=concurrency,
         **named,
     )
+    settings = settings.model_copy(update={"tasks": settings.tasks})  # the default is named, too
     chosen = read_tasks(settings.tasks, settings.data, settings.limit)
     program = tunable_program(list(dict.fromkeys(settings.models)), max_tokens=settings.max_tokens)
     if name == "guided":

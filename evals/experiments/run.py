@@ -172,7 +172,8 @@ def run_experiment(
     Args:
         name: One of `EXPERIMENTS`.
         config: Its settings.
-        tasks: Its tasks; those that the config names where none are given.
+        tasks: Its tasks; those that the config names where none are given. Where the config names none, the result says
+            that they were given.
         models: Its models, as names or language models; those that the config names where none are given.
         watch: Shows progress, see `bench.Watch`.
         **settings: Settings that win over `config`.
@@ -205,7 +206,7 @@ def run_experiment(
             paper_faithful=settled.paper_faithful,
         )
     given = load_tasks(settled.tasks, data_dir=settled.data) if tasks is None else list(tasks)
-    if tasks is not None and config is None and "tasks" not in settings:
+    if tasks is not None and (config is None or "tasks" not in config.model_fields_set):
         settled = settled.model_copy(update={"tasks": GIVEN})
     bench = Bench(settled, given[: settled.limit], pool, watch)
     verdict = experiment.run(bench)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import greenloop as gl
 import pytest
 from greenloop.errors import UsageError
-from greenloop.evals.experiments import EXPERIMENTS, ExperimentResult, run_experiment
+from greenloop.evals.experiments import EXPERIMENTS, ExperimentConfig, ExperimentResult, run_experiment
 from greenloop.testing import ScriptedModel
 
 QUICK = {"replicates": 2, "max_iterations": 2, "resample_max": 3}
@@ -39,6 +39,9 @@ def test_it_states_all_that_a_figure_needs(name: str, tasks, models, store: str)
         assert contrast.spent[0].tokens_in > 0
     for key in ("n", "replicates", "steering", "sandbox", "temperature", "max_tokens", "stop_rule", "seed"):
         assert key in result.settings
+    for key in ("resample_max", "margin_points", "limit", "data", "seed_of_statistics"):
+        assert key in result.settings
+    assert result.settings["limits"]["memory_mb"] == 512
     assert {m.digest for m in result.models} == {m.backend.digest() for m in models}
     again = ExperimentResult.model_validate_json(result.to_json())
     assert again.figures == result.figures
@@ -110,5 +113,8 @@ def test_an_unknown_name_offers_the_nearest() -> None:
 
 def test_tasks_given_in_python_do_not_bear_the_name_of_a_set(tasks, models, store: str) -> None:
     with gl.session(store):
-        result = run_experiment("routing", tasks=tasks[:2], models=models[:1], **QUICK)
-    assert result.settings["tasks"] == "given in Python"
+        said = [
+            run_experiment("routing", config, tasks=tasks[:2], models=models[:1], **QUICK).settings["tasks"]
+            for config in (None, ExperimentConfig(level=0.9), ExperimentConfig(tasks="mine"))
+        ]
+    assert said == ["given in Python", "given in Python", "mine"]

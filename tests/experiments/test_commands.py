@@ -57,6 +57,7 @@ def test_an_experiment_prints_figures_differences_and_a_verdict_and_writes_them(
     written = json.loads((tmp_path / "results" / "baselines.json").read_text())
     assert written["settings"]["replicates"] == 2
     assert written["settings"]["max_iterations"] == 1
+    assert written["settings"]["tasks"] == str(task_file)
     assert written["simulated"] is False
     figures = written["figures"]
     assert [f["rate"] for name, f in figures.items() if name.startswith("refine")] == [1.0]
