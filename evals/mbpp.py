@@ -23,9 +23,6 @@ SOURCE = Source(
     sha256="0a699546e9e40b657bfd6bdaf9ecd330bd590ecc8e0602e9cb0ef85cd41d6e16",
 )
 
-KNOWN_FLAWED = frozenset(f"MBPP/{number}" for number in (180, 276, 310, 312, 313, 436, 438, 461, 493))
-"""Tasks of the full set whose tests are known to be flawed; those in the sanitized set are kept (six are)."""
-
 
 class SanitizedRecord(PublishedRecord):
     """A record of ``sanitized-mbpp.json``."""

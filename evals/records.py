@@ -31,8 +31,6 @@ MAX_FILE_BYTES = 2**31
 MAX_RECORD_BYTES = 256 * 2**20
 """Bytes that a record may have: LiveCodeBench's private tests are large."""
 
-SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".parquet")
-
 
 class PublishedRecord(BaseModel):
     """A record of a published data set; fields that are not needed are ignored."""

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ...runtime.budget import Usage
-from ..scores import Scores
 from .bench import Bench
 from .config import InflationConfig
 from .result import Cell, Table
@@ -35,7 +34,6 @@ def inflation(bench: Bench) -> str:
     config = cast(InflationConfig, bench.config)
     rng = random.Random(config.seed)
     grids: list[Grid] = []
-    default: Scores | None = None
     for number in range(config.candidates):
         generate, refine = config.temperature, config.refine_temperature
         iterations = config.max_iterations
@@ -47,7 +45,6 @@ def inflation(bench: Bench) -> str:
             bench.main, iterations=iterations, temperature=generate, refine_temperature=refine
         )
         scores = bench.run(name, program)
-        default = default or scores
         grids.append(np.asarray(list(scores.by_task().values()), dtype=np.float64))
     grid = np.stack(grids)
     one_run = _one_run(bench, grid[0])

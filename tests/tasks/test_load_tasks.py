@@ -124,5 +124,6 @@ def test_every_mbpp_reference_passes_its_tests(data_dir, run_all):
 
 
 def test_the_flawed_mbpp_tasks_are_kept(data_dir):
-    kept = {task.task_id for task in load_tasks("mbpp", data_dir)} & mbpp.KNOWN_FLAWED
+    known_flawed = {f"MBPP/{number}" for number in (180, 276, 310, 312, 313, 436, 438, 461, 493)}
+    kept = {task.task_id for task in load_tasks("mbpp", data_dir)} & known_flawed
     assert kept == {f"MBPP/{number}" for number in (276, 310, 312, 436, 438, 461)}
