@@ -187,6 +187,8 @@ def test_a_missing_model_names_those_that_are_there() -> None:
 
 def somebody_else(request: httpx.Request) -> httpx.Response:
     """A web server that has a page for any path, or a page that says that it has none."""
+    if request.url.path.startswith("/other"):
+        return httpx.Response(404, json={"error": f"unexpected endpoint {request.url.path}"})
     return httpx.Response(
         404 if request.url.path.startswith("/wrong") else 200, html="<h1>Model not found</h1>"
     )
@@ -207,6 +209,7 @@ def test_another_kind_of_server_is_told_as_such(path: str, monkeypatch: pytest.M
     for ask in asked:
         with pytest.raises(ModelUnavailable, match=f"what answers at {url} does not speak Ollama's protocol"):
             ask()
+    url = "http://elsewhere:1/other" if path else url
     with pytest.raises(
         ModelUnavailable, match=f"what answers at {url}/v1 does not speak the OpenAI protocol"
     ):
