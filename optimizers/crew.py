@@ -213,7 +213,7 @@ def _granted(limit: int | None, taken: int, needed: int, what: str) -> int:
         return 0
     left = limit - taken
     if needed > left:
-        raise BudgetExhausted(f"the budget of {limit:g} {what} is spent, or reserved by other workers")
+        raise BudgetExhausted(f"the budget of {limit:,.10g} {what} is spent, or reserved by other workers")
     return min(left, max(needed, needed + int(limit * _SHARE)))
 
 
