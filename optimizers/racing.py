@@ -10,6 +10,7 @@ import optuna
 
 from ..evals.scores import TaskScore
 from ..runtime.task import Task
+from .objectives import QUALITY
 from .posterior import LEAST_CHANCE, Belief, Posterior
 from .trials import Tried, Values
 
@@ -35,8 +36,8 @@ class Race:
 
     Args:
         leaders: Task to score of complete configurations, best first.
-        costs: Where less cost is an objective too: task to costs of the same configurations. Then only leaders that
-            cost no more on the tasks so far, in every kind of cost, can beat it.
+        costs: Where less cost counts too, as an objective or for the pick: task to costs of the same configurations.
+            Then only leaders that cost no more on the tasks so far, in every kind of cost, can beat it.
         cost_of: Costs of a run, in the order of `costs`.
 
     Source: the exact form of McNemar's test; racing after Maron and Moore (1994).
@@ -103,9 +104,11 @@ def course(job: TuningJob, trial: optuna.Trial, values: Values) -> Course:
     found = job.tried()
     complete = sorted((one for one in found if one.complete), key=lambda one: -one.rate)
     leaders = [one.by_task for one in complete]
-    if len(job.options.objectives) == 1:
+    pick = job.options.pick
+    counted = {*job.options.objectives, *([pick.by] if pick is not None else [])}
+    if counted == {QUALITY}:
         race = Race(leaders[:_LEADERS])
-        if len(complete) < _LEADERS or job.options.pick is not None:
+        if len(complete) < _LEADERS:
             return Course(job.tasks, race.lost)
         known = settled(found)
         belief = Posterior(job.found, found).belief(values, complete)
@@ -113,7 +116,7 @@ def course(job: TuningJob, trial: optuna.Trial, values: Values) -> Course:
             sorted(job.tasks, key=lambda task: task.task_id in known),
             Hopeless(race, belief, [task.task_id for task in job.tasks], known),
         )
-    kinds = [i for i, name in enumerate(("compute", "seconds")) if name in job.options.objectives]
+    kinds = [i for i, name in enumerate(("compute", "seconds")) if name in counted]
     costs = [{task: [row[k] for k in kinds] for task, row in one.costs.items()} for one in complete]
 
     def cost_of(item: TaskScore) -> list[float]:
