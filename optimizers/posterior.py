@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ class Posterior:
         from scipy.linalg import cho_factor, cho_solve
 
         self._axes = list(found.items())
-        self.tasks = task_means(tried)
+        self.tasks = task_means([one.outcomes for one in tried])
         centre = sum(self.tasks.values()) / len(self.tasks)
         scores, runs, squares = [], [], 0.0
         for one in tried:
@@ -191,11 +191,15 @@ def chance_of_more(lead: float, deviation: float) -> float:
     return 0.5 * math.erfc(-lead / (math.sqrt(2) * deviation))
 
 
-def task_means(tried: Sequence[Tried]) -> dict[str, float]:
-    """Task → mean outcome over all configurations, drawn a little to the mean of all: how hard it is."""
+def task_means(tables: Iterable[Mapping[str, Sequence[float]]]) -> dict[str, float]:
+    """Task → mean outcome over all configurations, drawn a little to the mean of all: how hard it is.
+
+    Args:
+        tables: Task → outcomes, of each configuration.
+    """
     table: dict[str, list[float]] = {}
-    for one in tried:
-        for task, outcomes in one.outcomes.items():
+    for one in tables:
+        for task, outcomes in one.items():
             table.setdefault(task, []).extend(outcomes)
     every = [outcome for outcomes in table.values() for outcome in outcomes]
     mean = sum(every) / len(every)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...evals.scores import Scores
 from ...runtime.task import Task
+from ..posterior import task_means
 from .expressing import Expressed
 
 
@@ -130,14 +131,21 @@ class Fitness:
             self._ready[expressed.digest, job] = scores
 
     def ranked(self) -> list[Record]:
-        """Scored genomes, the best first, by the mean of all their scores less the penalty; ties to fewer calls."""
+        """Scored genomes, the best first, by the mean of all their scores less the penalty; ties to fewer calls.
+
+        Where tasks rotate a score is set right for how hard its tasks were: else all of an easy generation lead.
+        """
+        hard: dict[str, float] = {}
+        if self.rotating is not None:
+            hard = task_means(r.scores.by_task() for r in self.archive.values() if r.scores is not None)
+
+        def standing(record: Record) -> float:
+            items = record.scores.items if record.scores is not None else ()
+            ease = sum(hard[item.task_id] for item in items) / len(items) if hard and items else 0.0
+            return rate_of(record) - ease - self.node_penalty * record.expressed.size
+
         return sorted(
-            self.archive.values(),
-            key=lambda r: (
-                -(rate_of(r) - self.node_penalty * r.expressed.size),
-                r.expressed.most_calls,
-                r.expressed.digest,
-            ),
+            self.archive.values(), key=lambda r: (-standing(r), r.expressed.most_calls, r.expressed.digest)
         )
 
     def _scored(self, expressed: Expressed, job: Job) -> Scores:
