@@ -43,52 +43,30 @@ def report(history: Sequence[Generation], archive: Mapping[str, Record], space: 
     }
 
 
-def lineage(history: Sequence[Generation], number: int) -> list[Individual]:
-    """An individual and all its ancestors, the oldest first.
+def champion(history: Sequence[Generation], ranked: Sequence[Record], space: Space) -> Individual | None:
+    """The last individual that expresses to the best graph of the generations that were told; None where none was.
 
-    Raises:
-        KeyError: No individual bears the number.
+    A graph that was first scored in a generation which the budget cut short stands in no family tree.
     """
-    known = {one.number: one for generation in history for one in generation.individuals}
-    found: dict[int, Individual] = {}
-    todo = [number]
-    while todo:
-        one = known[todo.pop()]
-        if one.number not in found:
-            found[one.number] = one
-            todo += one.parents
-    return [found[n] for n in sorted(found)]
-
-
-def champion(history: Sequence[Generation], archive: Mapping[str, Record], space: Space) -> Individual | None:
-    """The last individual that expresses to the archive's best graph; None where no generation was told."""
-    best = min(
-        archive.values(),
-        key=lambda r: (-rate_of(r), r.expressed.most_calls, r.expressed.digest),
-        default=None,
-    )
-    for generation in reversed(history):
-        for one in generation.individuals:
-            if best is not None and space.express(one.genome).digest == best.expressed.digest:
-                return one
-    return None
+    told = {space.express(one.genome).digest: one for generation in history for one in generation.individuals}
+    return next((told[r.expressed.digest] for r in ranked if r.expressed.digest in told), None)
 
 
 def drawings(
-    history: Sequence[Generation], archive: Mapping[str, Record], space: Space, found: dspy.Module
+    history: Sequence[Generation], ranked: Sequence[Record], space: Space, found: dspy.Module
 ) -> dict[str, str]:
     """Title to SVG text: the graph that was found, the family tree, the species over time.
 
     Args:
         history: The search's generations.
-        archive: Its expressed genomes by digest.
+        ranked: Its expressed genomes, the best first, as its finalists are taken.
         space: Its genomes' space.
         found: The program that it returned; only a `Graph` is drawn.
     """
     made: dict[str, str] = {}
     if isinstance(found, Graph):
         made["The graph that was found"] = draw(found)
-    best = champion(history, archive, space)
+    best = champion(history, ranked, space)
     if best is not None:
         title = "Family tree: every genome by generation; the ancestors of the search's best are joined"
         made[title] = draw_family(history, best.number)

@@ -211,7 +211,8 @@ class NeatSearch:
         Raises:
             ProgramError: `compile` has not run yet.
         """
-        return drawings(self.history, self.archive, cast("Evolution", self._evolution).space, found)
+        ranked = cast("Fitness", self._fitness).ranked()
+        return drawings(self.history, ranked, cast("Evolution", self._evolution).space, found)
 
     def report(self) -> dict[str, Any]:
         """The family tree, the species over time and every scored graph as plain JSON data; see `history.report`.

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import mean
+from types import SimpleNamespace
 
 import greenloop as gl
 import pytest
 from greenloop.errors import UsageError
+from greenloop.evals.scores import Scores, TaskScore
 from greenloop.modules.graph import Graph
 from greenloop.optimizers.neat.drawing import draw, draw_species
+from greenloop.optimizers.neat.evaluating import Fitness
 from greenloop.optimizers.neat.evolution import Evolution, Settings
 from greenloop.optimizers.neat.expressing import Expressed
+from greenloop.optimizers.neat.history import champion
 from greenloop.optimizers.neat.spaces import WideSpace
 from greenloop.optimizers.neat.species import Species, shares
+from greenloop.runtime.attempt import Trajectory
+from greenloop.runtime.budget import Usage
 from greenloop.testing.simulated_search import deep_is_best, simple_is_best
 
 SEEDS = 20
@@ -111,3 +117,54 @@ def test_drawings_are_plain_svg_that_escapes_and_follows_light_and_dark() -> Non
         assert "prefers-color-scheme: dark" in text
         assert "<script" not in text
     assert gl.Graph is Graph
+
+
+def three_graphs() -> tuple[Evolution, list[Expressed]]:
+    evolution = Evolution(WideSpace(["a", "b"]), Settings(population=8), random.Random(0))
+    made = {e.digest: e for e in (evolution.space.express(i.genome) for i in evolution.individuals)}
+    return evolution, list(made.values())[:3]
+
+
+def test_where_tasks_rotate_graphs_of_an_easy_generation_do_not_lead() -> None:
+    _, (weak, common, good) = three_graphs()
+    solves = {  # of the easy tasks, and of the hard ones
+        weak.digest: (0.8, 0.0),
+        common.digest: (1.0, 0.0),
+        good.digest: (1.0, 0.6),
+    }
+
+    def score(graph: Expressed, on: Sequence[gl.Task], count: int, first: int) -> Scores:
+        easy, hard = solves[graph.digest]
+        numbers = [int(task.task_id) for task in on]
+        solved = {n: n % 5 < 5 * (easy if n < 5 else hard) for n in numbers}
+        runs = [
+            TaskScore(str(n), 0, float(solved[n]), "", "", Trajectory(str(n), 0, (), None, Usage()))
+            for n in numbers
+        ]
+        return Scores(graph.digest, "visible", "simulated", {}, tuple(runs))
+
+    fitness = Fitness(
+        [gl.Task(task_id=str(i), prompt=f"Task {i}.") for i in range(10)],
+        score,
+        rotating=5,
+        replicates=1,
+        most_replicates=1,
+        node_penalty=0.0,
+    )
+    for graph, generations in ((weak, (0,)), (common, (0, 1)), (good, (1,))):
+        for generation in generations:
+            fitness.of(graph, {}, generation)
+    assert fitness.ranked()[0].expressed.digest == good.digest
+
+
+def test_the_family_tree_is_that_of_the_best_graph_that_it_holds() -> None:
+    evolution, graphs = three_graphs()
+    evolution.tell([0.5] * 8)
+    digests = [evolution.space.express(i.genome).digest for i in evolution.history[0].individuals]
+    unknown = SimpleNamespace(expressed=SimpleNamespace(digest="first scored as the budget ended"))
+    best = champion(
+        evolution.history, [unknown, *(SimpleNamespace(expressed=g) for g in graphs[1:])], evolution.space
+    )
+    assert best is not None
+    assert evolution.space.express(best.genome).digest == graphs[1].digest in digests
+    assert champion(evolution.history, [unknown], evolution.space) is None
