@@ -77,6 +77,7 @@ def confirm(
     score: Scorer,
     seed: int,
     cost: Coster | None = None,
+    models: Sequence[Any] | None = None,
     caveat: str = "",
 ) -> Confirmation:
     """Score the chosen program once on the locked tasks, beside the defaults, the strongest single model, and
@@ -94,6 +95,7 @@ def confirm(
         score: How to score.
         seed: Seed of the permutations and the bootstrap.
         cost: As-if compute of scores, parameters × tokens where models differ; tokens without it.
+        models: Among which the strongest single one is picked; those that the chosen program may call without them.
         caveat: What is to be said where compute is called equal.
     """
     if not locked:
@@ -105,6 +107,7 @@ def confirm(
         locked=locked,
         score=score,
         cost=cost,
+        models=models,
         caveat=caveat,
     )
     return judge([measured], tasks=len(locked), replicates=replicates, seed=seed)
@@ -118,6 +121,7 @@ def measure(
     locked: Sequence[Task],
     score: Scorer,
     cost: Coster | None = None,
+    models: Sequence[Any] | None = None,
     caveat: str = "",
 ) -> Measured:
     """Score the chosen program and its baselines on tasks that its selection did not see; see `confirm`."""
@@ -129,7 +133,7 @@ def measure(
     samples, reached, note = 0, 1.0, ""
     try:
         rows[DEFAULTS] = mine if default is None else score(default, locked, "defaults")
-        model = _strongest(chosen, trainset, score)
+        model = _strongest(chosen, models or models_of(chosen), trainset, score)
         rows[SINGLE] = score(single_shot(chosen, model), locked, "single model")
         samples, rows[RESAMPLING] = _equal_compute(chosen, model, mine, locked, score, cost or _tokens)
         wanted, spent = ((cost or _tokens)(scores) for scores in (mine, rows[RESAMPLING]))
@@ -207,8 +211,7 @@ def detectable_points(tasks: int, replicates: int) -> float | None:
     return power(10, tasks=tasks, replicates=replicates).detectable_points
 
 
-def _strongest(program: dspy.Module, trainset: Sequence[Task], score: Scorer) -> Any:
-    models = models_of(program)
+def _strongest(program: dspy.Module, models: Sequence[Any], trainset: Sequence[Task], score: Scorer) -> Any:
     if len(models) == 1:
         return models[0]
     rated = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dspy
@@ -18,6 +18,7 @@ from ...modules.plan import GenerateByPlan, Plan
 from ...modules.refine import Refine
 from ...modules.route import Route
 from ...modules.selecting import Select
+from ...modules.settings import label
 from ...modules.wiring import Kind
 from ...modules.write_tests import WriteTests
 from .attributes import FEEDBACKS, ITERATIONS, SAMPLES, TEMPERATURES, USED, Attributes
@@ -26,6 +27,12 @@ from .paper_prompts import ANALYSE, GENERATE, REFINE
 
 Pool = Mapping[str, Any]
 """Name to model, as a stage's `model` takes it; ``{"": None}`` for the model of `dspy.configure`."""
+
+
+def pool_of(models: Iterable[Any]) -> Pool:
+    """Models by their names."""
+    return {"" if model is None else label(model): model for model in models}
+
 
 GAMMAS = (0.0, 3.0)
 """Strengths of guidance that a tuner may give a guided draft."""

@@ -32,7 +32,7 @@ from ..confirming import confirm
 from ..crew import Crew
 from ..objectives import QUALITY, costing
 from ..stamp import stamp
-from .building import Pool, build_program
+from .building import Pool, build_program, pool_of
 from .ending import ending
 from .evaluating import Fitness, Record, rate_of
 from .expressing import Expressed
@@ -152,6 +152,7 @@ class SearchRun:
             search_rate=rate_of(record or self.fitness.ranked()[0]),
             paid=self.meter.paid.to_json(),
             as_if=self.meter.as_if.to_json(),
+            models=list({**self.pool, **pool_of(models_of(self.loop))}.values()),
             seed=self.owner.seed,
             study=self.owner.name(self.pool, self.tasks),
             store=url.split("@")[-1],

@@ -19,7 +19,6 @@ from ...modules.generate import Generate
 from ...modules.paper import paper_refine
 from ...modules.programs import GenerateExecuteRefine
 from ...modules.refine import Refine
-from ...modules.settings import label
 from ...modules.wiring import DEFAULT_KINDS, KINDS, MOST_NODES, Kind
 from ...runtime.budget import Budget
 from ...runtime.language_model import language_model
@@ -30,7 +29,7 @@ from ...runtime.task import Task
 from ...runtime.token_calls import calls_to
 from ..baselines import models_of
 from ..metric_name import metric_name
-from .building import Pool
+from .building import Pool, pool_of
 from .evaluating import Fitness, Record
 from .evolution import Evolution, Generation
 from .history import drawings, report
@@ -290,7 +289,7 @@ class NeatSearch:
 
     def _pool(self, program: dspy.Module | None) -> Pool:
         models = self.models or (models_of(program) if program is not None else [None])
-        return {"" if m is None else label(m): m for m in models}
+        return pool_of(models)
 
     def _loop(self, pool: Pool) -> dspy.Module:
         first = next(iter(pool.values()))
