@@ -102,7 +102,7 @@ def difference(kind: Kind, one: Attributes, other: Attributes) -> float:
 def perturbed(
     kind: Kind, attributes: Attributes, models: Sequence[str], rng: random.Random, *, spread: float = 0.15
 ) -> Attributes:
-    """The attributes with one of those in use changed.
+    """The attributes with one of those in use changed; at a bound a number steps inwards.
 
     Args:
         kind: Kind of the node.
@@ -117,11 +117,13 @@ def perturbed(
     name = rng.choice(choices)
     value = getattr(attributes, name)
     if name == "temperature":
-        return replace(attributes, temperature=moved(value, rng.gauss(0, spread)))
-    if name == "iterations":
-        return replace(attributes, iterations=stepped(value, rng.choice((-1, 1)), ITERATIONS))
-    if name == "samples":
-        return replace(attributes, samples=stepped(value, rng.choice((-1, 1)), SAMPLES))
+        by = rng.gauss(0, spread)
+        after = moved(value, by)
+        return replace(attributes, temperature=after if after != value else moved(value, -by))
+    if name in ("iterations", "samples"):
+        bounds, by = (ITERATIONS if name == "iterations" else SAMPLES), rng.choice((-1, 1))
+        after = stepped(value, by, bounds)
+        return replace(attributes, **{name: after if after != value else stepped(value, -by, bounds)})
     if name == "stop_on_pass":
         return replace(attributes, stop_on_pass=not value)
     options: Sequence[str] = models if name == "model" else FEEDBACKS

@@ -12,7 +12,7 @@ import pytest
 from greenloop.errors import UsageError
 from greenloop.modules.blueprint import blueprint, build
 from greenloop.modules.wiring import MOST_NODES, Wiring, simple_loop
-from greenloop.optimizers.neat.attributes import Attributes
+from greenloop.optimizers.neat.attributes import Attributes, perturbed
 from greenloop.optimizers.neat.building import build_program
 from greenloop.optimizers.neat.expressing import InvalidGenome, express
 from greenloop.optimizers.neat.genome import ConnectionGene, Genome, NodeGene, minimal
@@ -177,17 +177,23 @@ def test_circles_and_empty_ports_are_pruned_and_a_genome_without_code_is_invalid
     assert express(Genome(nodes, (*start.connections, *circle))).size == 1
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        {},
-        {"nodes": [{"node": 2, "kind": "dream", "attributes": {}}], "connections": []},
-        {"nodes": [], "connections": [[0, 0, 1, True]]},
-        {"nodes": [{"node": 2, "kind": "plan", "attributes": {"x": 1}}], "connections": []},
-        {"nodes": [{"node": 2, "kind": "generate", "attributes": {"iterations": 9}}], "connections": []},
-        {"nodes": [{"node": 2, "kind": "plan", "attributes": {}}] * 2, "connections": []},
-    ],
-)
-def test_data_that_are_no_genome_are_refused(data) -> None:
-    with pytest.raises(UsageError):
-        Genome.from_json(data)
+def test_genes_that_make_no_genome_are_refused() -> None:
+    draft = NodeGene(2, "generate")
+    with pytest.raises(UsageError, match="share an id"):
+        Genome((draft, NodeGene(2, "plan")), ())
+    with pytest.raises(UsageError, match="joins no ports"):
+        Genome((draft,), (ConnectionGene(0, 0, 1),))
+    with pytest.raises(UsageError, match="both ends"):
+        Genome((draft,), (ConnectionGene(0, 2, OUTPUT), ConnectionGene(1, 2, OUTPUT)))
+    with pytest.raises(UsageError, match="iterations lies from 1 to 3"):
+        Attributes(iterations=9)
+
+
+def test_a_change_of_attributes_changes_something() -> None:
+    rng = random.Random(0)
+    for kind in ("generate", "plan", "refine", "route", "execute", "select"):
+        own = Attributes(model="a", temperature=rng.choice((0.0, 1.2)))
+        for _ in range(40):
+            changed = perturbed(kind, own, MODELS, rng)
+            assert changed != own
+            own = changed
