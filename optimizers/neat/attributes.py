@@ -57,14 +57,6 @@ class Attributes:
         """The attributes that differ from their defaults, as plain JSON data."""
         return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default}
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Attributes:
-        """Read what `to_json` wrote."""
-        try:
-            return cls(**data)
-        except TypeError as error:
-            raise UsageError(f"a gene has unknown attributes: {error}") from error
-
 
 USED: Mapping[Kind, tuple[str, ...]] = {
     "plan": ("model", "temperature"),

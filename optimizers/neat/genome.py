@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import UsageError
-from ...modules.wiring import KINDS, PORTS, Intake, Kind, Port
+from ...modules.wiring import PORTS, Intake, Kind, Port
 from .attributes import Attributes
 from .innovations import FIRST, OUTPUT, TASK, Innovations
 
@@ -53,8 +53,8 @@ class Genome:
 
     Example:
         >>> genome = minimal(Innovations())
-        >>> Genome.from_json(genome.to_json()) == genome
-        True
+        >>> [node.kind for node in genome.nodes], len(genome.connections)
+        (['generate'], 2)
     """
 
     nodes: tuple[NodeGene, ...]
@@ -100,27 +100,6 @@ class Genome:
             ],
             "connections": [[c.innovation, c.source, c.target, c.enabled] for c in self.connections],
         }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Genome:
-        """Read what `to_json` wrote.
-
-        Raises:
-            UsageError: It is no genome.
-        """
-        try:
-            nodes = [
-                NodeGene(int(n["node"]), n["kind"], Attributes.from_json(n["attributes"]))
-                for n in data["nodes"]
-            ]
-            connections = [
-                ConnectionGene(int(i), int(s), int(t), bool(on)) for i, s, t, on in data["connections"]
-            ]
-        except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(f"these data are no genome: {error}") from error
-        if unknown := {n.kind for n in nodes} - set(KINDS):
-            raise UsageError(f"a genome has nodes of the unknown kinds {sorted(unknown)}")
-        return cls(tuple(nodes), tuple(connections))
 
 
 def minimal(innovations: Innovations, attributes: Attributes | None = None) -> Genome:

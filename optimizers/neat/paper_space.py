@@ -120,7 +120,10 @@ class PaperSpace:
         return total
 
     def express(self, genome: PaperGenome) -> Expressed:
-        """Generator, one executor, then analyser and refiner per stage: at most eight nodes; the last code is kept."""
+        """Generator, one executor, then analyser and refiner per stage: at most eight nodes; the last code is kept.
+
+        The executor counts once: so the node penalties of the published champions come out.
+        """
         nodes: list[WiredNode] = [WiredNode("generate")]
         attributes = [genome.generator.used("generate")]
         if genome.stages:
@@ -137,10 +140,6 @@ class PaperSpace:
             attributes.append(stage.refiner.used("refine"))
             code = len(nodes)
         return Expressed(Wiring(tuple(nodes), code), tuple(attributes), keep="last", style="paper")
-
-    def nodes(self, genome: PaperGenome) -> int:
-        """Nodes, the executor counted once: so the penalties of the published champions come out."""
-        return self.express(genome).size
 
     def to_json(self, genome: PaperGenome) -> dict[str, Any]:
         """The genome as plain JSON data."""

@@ -38,10 +38,6 @@ class Space(Protocol):
         """The graph that a genome stands for."""
         ...
 
-    def nodes(self, genome: Any) -> int:
-        """How many nodes a node penalty counts."""
-        ...
-
     def to_json(self, genome: Any) -> dict[str, Any]:
         """A genome as plain JSON data."""
         ...
@@ -109,10 +105,6 @@ class WideSpace:
     def express(self, genome: Genome) -> Expressed:
         """See `expressing.express`."""
         return self._express(genome)
-
-    def nodes(self, genome: Genome) -> int:
-        """Live nodes."""
-        return self._express(genome).size
 
     def to_json(self, genome: Genome) -> dict[str, Any]:
         """The genome as plain JSON data."""
