@@ -35,10 +35,8 @@ from .evolution import Evolution, Generation
 from .history import drawings, report
 from .paper_space import PaperSpace
 from .presets import PRESETS, Preset, PresetName
-from .running import SearchProgress, SearchRun
+from .running import SEARCH_SHARE, SearchProgress, SearchRun
 from .spaces import Space, WideSpace
-
-_SEARCH_SHARE = 0.6
 
 
 class NeatSearch:
@@ -76,7 +74,8 @@ class NeatSearch:
     Args:
         preset: "wide" or "paper".
         models: Models to choose from; without them those of the program, or of `dspy.configure`.
-        budget: What may be paid, 60 % of it by the search; `n_trials` counts different expressed genomes.
+        budget: What may be paid, 60 % of it by the search, and without a `valset` all that finalists do not need;
+            `n_trials` counts different expressed genomes.
         store: SQLAlchemy URL of cache and ledger, or an open store.
         metric: DSPy metric, `gl.solved` by default.
         seed: Seed of the evolution and of everything drawn.
@@ -248,12 +247,14 @@ class NeatSearch:
         check_apart(trainset, valset or ())
         pool = self._pool(program)
         store = open_store(self.store) if isinstance(self.store, str) else self.store
-        meter = ReplayMeter(self.budget.part(_SEARCH_SHARE))
+        meter = ReplayMeter(self.budget.part(SEARCH_SHARE))
         session = Session(store, seed=self.seed, meter=meter, on_call=(meter.booked,))
         with use_session(session):
             run = SearchRun(self, program or self._loop(pool), pool, list(trainset), meter)
             self._evolution, self._fitness = run.evolution, run.fitness
             run.search()
+            if not valset:
+                run.search_on()
             meter.budget = self.budget
             return run.confirmed(list(valset or ()), store.url)
 
