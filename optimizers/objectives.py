@@ -31,6 +31,7 @@ class Costing:
         sizes: Model → number of parameters; empty where tokens are counted.
         must_price: Compute is an objective, or picked by: every model's size must be known.
         several: More than one model is called.
+        unsized: Models because of which tokens are counted, where there are several.
 
     Example:
         >>> Costing({}).unit
@@ -38,8 +39,14 @@ class Costing:
     """
 
     def __init__(
-        self, sizes: Mapping[str, float], *, must_price: bool = False, several: bool = False
+        self,
+        sizes: Mapping[str, float],
+        *,
+        must_price: bool = False,
+        several: bool = False,
+        unsized: Sequence[str] = (),
     ) -> None:
+        self.unsized = tuple(unsized)
         self._sizes, self._must_price = dict(sizes), must_price
         self._several = several or len(sizes) > 1
 
@@ -135,16 +142,24 @@ def costing(
     is_asked = "compute" in (*objectives, picked_by)
     if not unknown and sizes:
         return Costing(sizes, must_price=is_asked)
-    if unknown and len(sized) > 1:
-        said = (
-            "compute of several models is parameters × tokens, and the size of"
-            f" {', '.join(unknown)} is not known: give parameters={{{unknown[0]!r}: 1.5e9}}"
-            f" (greenloop tune: --parameters {unknown[0]}=1.5e9)"
-        )
-        if is_asked:
-            raise UsageError(f"{said}, or leave compute out of objectives and pick")
-        warnings.warn(f"{said}; now it counts tokens, of whatever model", GreenloopWarning, stacklevel=2)
-    return Costing({}, several=len(sized) > 1)
+    several = len(sized) > 1
+    if several and unknown and is_asked:
+        raise UsageError(f"{_unsized(unknown)}, or leave compute out of objectives and pick")
+    return Costing({}, several=several, unsized=unknown if several else ())
+
+
+def warn_of_tokens(counted: Costing) -> None:
+    """Say once, before a search, that tokens of several models are counted as if they were one's."""
+    if counted.unsized:
+        said = f"{_unsized(counted.unsized)}; now it counts tokens, of whatever model"
+        warnings.warn(said, GreenloopWarning, stacklevel=2)
+
+
+def _unsized(models: Sequence[str]) -> str:
+    return (
+        f"compute of several models is parameters × tokens, and the size of {', '.join(models)} is not known: give"
+        f" parameters={{{models[0]!r}: 1.5e9}} (greenloop tune: --parameters {models[0]}=1.5e9)"
+    )
 
 
 def check_objectives(objectives: Sequence[str]) -> tuple[str, ...]:

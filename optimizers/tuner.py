@@ -22,7 +22,7 @@ from .crew import Crew, SharedMeter
 from .front import CheapestWithin
 from .importances import importances
 from .job import TunerOptions, TunerProgress, TuningJob
-from .objectives import QUALITY, check_objectives, directions
+from .objectives import QUALITY, check_objectives, directions, warn_of_tokens
 from .pilot import Folds, check_folds, pilot, plan, wished_folds
 from .proving import front
 from .space import space
@@ -213,6 +213,7 @@ class OptunaTuner:
             with quiet_optuna():
                 scratch = optuna.create_study(directions=directions(self.options.objectives))
             trial_job = TuningJob(self.options, program, found, tuned, meter, scratch, crew=crew)
+            warn_of_tokens(trial_job.costing)
             folds = wished_folds(trial_job, self.folds, tuned, locked)
             measured = pilot(trial_job)
             estimate = plan(trial_job, measured, tuned=len(tuned), locked=len(locked), folds=folds)

@@ -10,7 +10,7 @@ import greenloop as gl
 import pytest
 from greenloop.cli.main import main
 from greenloop.errors import UsageError
-from greenloop.optimizers.objectives import costing
+from greenloop.optimizers.objectives import costing, warn_of_tokens
 from greenloop.testing import ScriptedModel, adding_tasks
 
 TASKS = adding_tasks(8)
@@ -77,16 +77,21 @@ def unsized(name: str) -> ScriptedModel:
 
 def test_tokens_of_several_models_are_never_called_equal_compute_nor_picked_by() -> None:
     unknown = [unsized("small"), unsized("large")]
+    counted = costing(unknown, ("quality",))
     with pytest.warns(UserWarning, match=f"the size of {SMALL}, {LARGE} is not known"):
-        counted = costing(unknown, ("quality",))
+        warn_of_tokens(counted)
     assert (counted.unit, counted.caveat) == ("tokens", "in tokens of whatever model")
     for how in ({"objectives": ("quality", "compute")}, {"objectives": ("quality",), "picked_by": "compute"}):
         with pytest.raises(UsageError, match=rf"--parameters {SMALL}=1\.5e9"):
             costing(unknown, **how)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        assert costing(unknown[:1], ("quality",), picked_by="compute").caveat == ""
-        assert costing(unknown, ("quality",), {SMALL: 1e9, LARGE: 7e9}).caveat == ""
+        for plain in (
+            costing(unknown[:1], ("quality",), picked_by="compute"),
+            costing(unknown, ("quality",), {SMALL: 1e9, LARGE: 7e9}),
+        ):
+            warn_of_tokens(plain)
+            assert plain.caveat == ""
 
 
 @pytest.mark.parametrize(
