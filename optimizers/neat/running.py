@@ -30,18 +30,21 @@ from ...runtime.versions import versions
 from ..baselines import models_of
 from ..confirming import confirm
 from ..crew import Crew
+from ..job import FRESH
 from ..objectives import QUALITY, costing, warn_of_tokens
 from ..stamp import stamp
-from .building import Pool, build_program
+from .building import Pool, build_program, pool_of
 from .ending import ending
 from .evaluating import Fitness, Record, rate_of
 from .expressing import Expressed
+from .reckoning import Costs, between, has_room, most_of, share_before_finalists
 from .side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from .search import NeatSearch
 
-_FRESH = 1000  # replicates of finalists: no number that the search reaches
+SEARCH_SHARE = 0.6
+"""Of a budget, the search's; the rest is for finalists and confirmation."""
 
 Phase = tuple[str, int, int, "dict[str, Any] | str"]
 """Name, step, steps, and what is scored."""
@@ -94,14 +97,14 @@ class SearchRun:
         warn_of_tokens(self._costing)
         self._generation = 0
         self._in_turn = True
-        self._last_cost: tuple[int, int] | None = None
+        self._cost: Costs | None = None  # of a generation
+        self._paid_before = meter.paid
         self._stopping = threading.Event()
         self._telling = threading.Lock()
 
     def search(self) -> None:
-        """Evolve until generations, trials or the budget's share are used up."""
-        for number in range(self.owner.numbers.generations):
-            self._generation, before = number, self.meter.paid
+        """Evolve until generations, trials or the budget's share are used up; with a larger share it goes on."""
+        while self._generation < self.owner.numbers.generations:
             self._prepare()
             told: list[float] = []
             for one in self.evolution.individuals:
@@ -109,13 +112,29 @@ class SearchRun:
                 try:
                     if self._is_over(expressed):
                         return
-                    told.append(self.fitness.of(expressed, self.space.to_json(one.genome), number))
+                    told.append(self.fitness.of(expressed, self.space.to_json(one.genome), self._generation))
                 except BudgetExhausted:
                     if not self.fitness.archive:
                         raise
                     return
-            self._last_cost = self.meter.paid.tokens - before.tokens, self.meter.paid.calls - before.calls
+                if self._cost is None:
+                    runs = (self.fitness.rotating or len(self.tasks)) * self.fitness.replicates
+                    graphs = [self.space.express(each.genome) for each in self.evolution.individuals]
+                    self._cost = most_of(graphs, runs, between(self._paid_before, self.meter.paid))
+                    self._prepare()
+            self._cost = between(self._paid_before, self.meter.paid)
+            self._paid_before = self.meter.paid
+            self._generation += 1
             self.evolution.tell(told)
+
+    def search_on(self) -> None:
+        """Where no confirmation follows: search with what the finalists leave, too."""
+        owner = self.owner
+        runs = (owner.finalists + 1) * len(self.tasks) * owner.replicates
+        share = share_before_finalists(owner.budget, self.fitness.archive.values(), runs)
+        if share > SEARCH_SHARE:
+            self.meter.budget = owner.budget.part(share)
+            self.search()
 
     def confirmed(self, locked: list[Task], url: str) -> dspy.Module:
         """Choose on fresh replicates of the train tasks, confirm on the locked ones, stamp with the evidence."""
@@ -133,6 +152,7 @@ class SearchRun:
             seed=self.owner.seed,
             cost=lambda scores: self._costing.mean(scores.items).compute,
             caveat=self._costing.caveat,
+            models=list({**self.pool, **pool_of(models_of(self.loop))}.values()),
         )
         found = chosen.deepcopy()
         evidence = Evidence(
@@ -183,7 +203,7 @@ class SearchRun:
             shown = _shown(record.expressed) if record else "the simple loop"
             phase = ("finalists", step, len(records), shown)
             try:
-                scores = self._score(phase, program, self.tasks, self.owner.replicates, _FRESH)
+                scores = self._score(phase, program, self.tasks, self.owner.replicates, FRESH)
             except BudgetExhausted:
                 break
             made.append((program, record, scores))
@@ -228,16 +248,7 @@ class SearchRun:
         )
 
     def _has_room(self) -> bool:
-        """Whether a generation twice as dear as the last one fits into the budget: else the order decides its end."""
-        budget, paid = self.meter.budget, self.meter.paid
-        if budget.tokens is None and budget.calls is None:
-            return True
-        if self._last_cost is None:
-            return False
-        tokens, calls = self._last_cost
-        return (budget.tokens is None or paid.tokens + 2 * tokens <= budget.tokens) and (
-            budget.calls is None or paid.calls + 2 * calls <= budget.calls
-        )
+        return has_room(self.meter.budget, self.meter.paid, self._cost)
 
     def _is_over(self, expressed: Expressed) -> bool:
         limit = self.owner.budget.n_trials
