@@ -10,7 +10,7 @@ import contextvars
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import dspy
 
@@ -19,10 +19,8 @@ from ..runtime.budget import Budget
 from ..runtime.store.connection import in_memory
 from ..runtime.task import Task
 from .jobs import Job, Outcome, absolute_url, meeting_token, pickled, run_job
-
-if TYPE_CHECKING:
-    from .scores import TaskScore
-    from .scoring import Conditions
+from .scored_run import Conditions, score_one
+from .scores import TaskScore
 
 
 class Here:
@@ -42,8 +40,6 @@ class Here:
 
     def submit(self, task: Task, replicate: int) -> Future[Any]:
         """Hand out one job, in a copy of this context (DSPy's settings travel along)."""
-        from .scoring import score_one
-
         return self._pool.submit(contextvars.copy_context().run, score_one, self._how, task, replicate)
 
     def take(self, future: Future[Any]) -> tuple[TaskScore, dict[str, str]] | None:

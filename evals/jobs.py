@@ -11,7 +11,7 @@ import os
 import platform
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dspy
 
@@ -23,9 +23,8 @@ from ..runtime.run import Session
 from ..runtime.store import Store, open_store
 from ..runtime.store.accounts import accounts, put_account
 from ..runtime.task import Task
-
-if TYPE_CHECKING:
-    from .scores import TaskScore
+from .scored_run import Conditions, score_one
+from .scores import TaskScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,6 @@ class Outcome:
 
 def run_job(job: Job) -> Outcome:
     """Run a job in this process; what a worker calls."""
-    from .scoring import Conditions, score_one
-
     meter = Meter(job.allowance)
     item: TaskScore | None = None
     models: dict[str, str] = {}

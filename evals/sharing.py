@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ..runtime.store.connection import store_errors
 from ..runtime.task import Task
-
-if TYPE_CHECKING:
-    from .scoring import Conditions
+from .scored_run import Conditions
 
 Pair = tuple[Task, int]
 """A task and the number of a replicate."""

@@ -15,7 +15,7 @@ from typing import Any, cast
 import dspy
 from pydantic import BaseModel
 
-from ..evals.scoring import Metric
+from ..evals.scored_run import Metric
 from ..modules.blueprint import describe
 from ..modules.settings import label
 

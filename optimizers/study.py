@@ -14,7 +14,7 @@ import optuna
 
 from ..errors import StoreError, UsageError
 from ..evals.check import solved
-from ..evals.scoring import Metric
+from ..evals.scored_run import Metric
 from ..modules.blueprint import describe
 from ..modules.knobs import Choice, Knob
 from ..modules.settings import label, settings
