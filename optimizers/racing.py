@@ -145,7 +145,8 @@ class Hopeless:
     worth its remaining runs. Wrongly ended it costs one of many configurations, run on it costs its tasks. The best is
     what the posterior expects of it, not its lucky score.
 
-    Settled tasks come last, and only a configuration that more likely than not is the best is run on them, too.
+    Settled tasks come last, and only a configuration that more likely than not is the best is run on them, too: where
+    enough tasks are open to tell, else nothing would be tried on more than a few that others failed.
 
     Args:
         race: The exact tests.
@@ -163,7 +164,7 @@ class Hopeless:
             return False
         outcomes = {item.task_id: item.score for item in scores}
         chance = self._belief.chance_of_best(outcomes)
-        if self._open <= outcomes.keys() and chance <= _LIKELY:
+        if len(self._open) >= _LEAST_TASKS and self._open <= outcomes.keys() and chance <= _LIKELY:
             return True
         return chance < LEAST_CHANCE or self._race.lost(scores)
 

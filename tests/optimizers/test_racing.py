@@ -105,6 +105,13 @@ def test_only_what_leads_is_run_on_settled_tasks(best: float, goes_on: bool) -> 
     assert not race(items([0, 1] * 10)), "nothing is left"
 
 
+def test_where_hardly_a_task_is_open_what_was_solved_so_far_decides_nothing() -> None:
+    names = [f"t{i}" for i in range(20)]
+    belief = Belief(mean=0.0, deviation=0.0, noise=0.1, tasks=dict.fromkeys(names, 0.0), best=0.0)
+    race = Hopeless(Race([]), belief, names, names)
+    assert not race(items([0] * 8)), "nothing was ever solved: another 12 tasks may be"
+
+
 def test_a_search_takes_settled_tasks_last_and_spares_them_where_nothing_is_led() -> None:
     """Of 24 tasks 12 are never solved."""
     tasks = adding_tasks(24)
