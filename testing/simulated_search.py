@@ -15,6 +15,7 @@ from functools import lru_cache
 from ..errors import BudgetExhausted
 from ..evals.scores import Scores, TaskScore
 from ..modules.wiring import MENDERS
+from ..optimizers.job import FRESH
 from ..optimizers.neat.evaluating import Fitness, Record, rate_of
 from ..optimizers.neat.evolution import Evolution, Generation
 from ..optimizers.neat.expressing import Expressed
@@ -25,9 +26,6 @@ from ..runtime.attempt import Trajectory
 from ..runtime.budget import Usage
 from ..runtime.task import Task
 from .error_process import PASSED, ErrorProcess, uniform
-
-_FRESH = 1000
-
 
 Truth = Callable[[Expressed], Callable[[str, int], bool]]
 """Graph to (task, replicate) → whether it solves that: the same arguments always give the same answer."""
@@ -171,7 +169,7 @@ def simulated_search(
             break
     ranked = fitness.ranked()
     fresh = [
-        (_scores(truth, r.expressed, names, 2, _FRESH).mean, -i) for i, r in enumerate(ranked[:finalists])
+        (_scores(truth, r.expressed, names, 2, FRESH).mean, -i) for i, r in enumerate(ranked[:finalists])
     ]
     last = evolution.history[-1]
     best = max(range(len(last.fitness)), key=lambda i: (last.fitness[i], -last.individuals[i].number))
