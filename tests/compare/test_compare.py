@@ -21,7 +21,7 @@ from greenloop.runtime.budget import Budget
 from greenloop.testing import ChatServer, ScriptedModel, adding_tasks
 
 TASKS = adding_tasks(12)
-BUDGET = Budget(calls=60)
+BUDGET = Budget(calls=90)
 
 
 def mending_helps(messages: list[dict]) -> str:
@@ -123,7 +123,11 @@ def test_no_search_sees_a_locked_task_and_each_keeps_the_same_budget(whole) -> N
     assert len(locked) == 6
     assert seen
     assert not any(ids & locked for ids in seen)
-    assert all(0 < s.paid.calls <= 60 for s in found.searches if s.method in ("NEAT", "random", "bootstrap"))
+    assert all(
+        0 < s.paid.calls <= BUDGET.calls
+        for s in found.searches
+        if s.method in ("NEAT", "random", "bootstrap")
+    )
     assert len({s.seed for s in found.searches}) == len(found.searches)
 
 
