@@ -74,7 +74,9 @@ def test_an_argument_that_comes_back_does_not_choose_the_mode(box: Sandbox) -> N
 
 def test_an_exception_does_not_choose_the_mode(box: Sandbox) -> None:
     code = LIAR + "def f(x):\n    raise KeyError(x)\n"
-    found = box.run(Candidate(code), ["try:\n    f(1)\nexcept Exception as e:\n    assert g(e.__traceback__) == 4"])
+    found = box.run(
+        Candidate(code), ["try:\n    f(1)\nexcept Exception as e:\n    assert g(e.__traceback__) == 4"]
+    )
     assert (found.mode, found.outcome) == ("apart", "unserialisable"), found
 
 
