@@ -23,6 +23,7 @@ BOX_ENTRIES = 2048
 """Most files and folders."""
 THREADS = 512
 """Most threads: small stacks would let far more into little memory, until the machine has none left."""
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 FILES = 128
 """Open descriptors."""
 OPEN_MAX = 4096
@@ -184,22 +185,51 @@ def empty(folder: str) -> None:
 
 
 def _overfull(folder: str) -> bool:
-    """Whether a folder holds more than `BOX_BYTES` or `BOX_ENTRIES`, or hides what it holds."""
+    """Whether a folder holds more than `BOX_BYTES` or `BOX_ENTRIES`, or what cannot be counted."""
     size = entries = 0
-    folders = [folder]
-    while folders:
-        try:
-            with os.scandir(folders.pop()) as found:
+    path: list[tuple[int, list[str]]] = []
+    wanted: list[str] = [folder]
+    try:
+        while path or wanted:
+            if not wanted:
+                os.close(path[-1][0])
+                wanted = path.pop()[1]
+                continue
+            try:
+                fd = _opened(wanted.pop(), path[-1][0] if path else None)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            path.append((fd, wanted))
+            wanted = []
+            with os.scandir(fd) as found:
                 for entry in found:
                     entries += 1
                     with contextlib.suppress(FileNotFoundError):
                         size += entry.stat(follow_symlinks=False).st_blocks * 512
                         if entry.is_dir(follow_symlinks=False):
-                            folders.append(entry.path)
+                            wanted.append(entry.name)
                     if size > BOX_BYTES or entries > BOX_ENTRIES:
                         return True
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError:
-            return True
+    except OSError:
+        return True
+    finally:
+        for fd, _ in path:
+            os.close(fd)
     return False
+
+
+def _opened(name: str, parent: int | None) -> int:
+    """A folder to be looked into; one that its owner cannot read is made readable, and no link is followed.
+
+    Raises:
+        OSError: It is gone, or cannot be opened.
+    """
+    try:
+        return os.open(name, _FOLDER, dir_fd=parent)
+    except PermissionError:
+        place = os.open(name, _FOLDER | getattr(os, "O_PATH", 0), dir_fd=parent)
+        try:
+            os.chmod(f"/proc/self/fd/{place}", 0o700)
+        finally:
+            os.close(place)
+        return os.open(name, _FOLDER, dir_fd=parent)
