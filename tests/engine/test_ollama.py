@@ -228,7 +228,8 @@ def test_models_that_push_each_other_out_are_seen_and_taken_in_turns(
 
 
 def test_one_model_with_two_contexts_is_loaded_anew_few_times(server: Any) -> None:
-    pair = [model(server, max_tokens=4, slots=2, num_ctx=context) for context in (576, 640)]  # no other test loads these
+    contexts = 576, 640  # no other test loads these
+    pair = [model(server, max_tokens=4, slots=2, num_ctx=context) for context in contexts]
     with session() as active, use_run(active.open_run("t")) as run:
         before = swaps()
         with ThreadPoolExecutor(8) as pool:
