@@ -13,7 +13,7 @@ from ...modules import paper
 from ...modules.program import Program
 from ...runtime.language_model import language_model
 from .pool import Model, Pool, describe_pool
-from .published import ROLES, PublishedRow
+from .published import ROLES, ROWS, PublishedRow
 
 PAPER_CONTEXT = 4096
 """Context in tokens that the paper's models had on Ollama."""
@@ -41,7 +41,9 @@ class Cast:
         return name != f"ollama:{role}" and not name.startswith(f"ollama:{role}@")
 
     def can_run(self, row: PublishedRow) -> bool:
-        """Whether the models of a row are there."""
+        """Whether the models of a row are there; of resampling, those of a pipeline that it stands beside."""
+        if row.kind == "resample":
+            return any(self.can_run(o) for o in ROWS if (o.refiner, o.calls) == (row.generator, row.calls))
         return row.generator in self.by_role and (not row.refiner or row.refiner in self.by_role)
 
     def arm(self, row: PublishedRow) -> str:

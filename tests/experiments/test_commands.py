@@ -124,7 +124,6 @@ def test_the_paper_runs_in_small_with_the_embedded_model(data: Path, tmp_path: P
     assert set(result["figures"]) == {
         "humaneval: embedded alone",
         "humaneval: embedded resampled, 4 calls",
-        "humaneval: embedded resampled, 7 calls",
         "humaneval: embedded → execute → embedded",
     }
     assert not result["simulated"]
