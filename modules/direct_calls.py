@@ -84,8 +84,7 @@ def _runs_of_call(root: dspy.Module) -> _Runs:
     if call is None or call.root() is not root:
         call = _RootCall(ref(root))
         _root_call.set(call)
-        if (
-            _ends_runs not in root.callbacks
-        ):  # DSPy tells of the module's next call, and so ends this one's runs
+        # DSPy tells of the module's next call, and so ends this one's runs.
+        if _ends_runs not in root.callbacks:
             root.callbacks = [*root.callbacks, _ends_runs]
     return call.runs

@@ -182,9 +182,8 @@ def parse_model(name: str, **options: Any) -> ModelSpec:
         path = os.path.abspath(os.path.expanduser(rest))
         model = f"openai/{os.path.basename(path)}"
         return ModelSpec(name=written, backend="embedded", model=model, path=path, options=chosen)
-    theirs = (
-        re.fullmatch(r"ollama(?:_chat)?/(.+)", name) if "://" not in name else None
-    )  # litellm's names of it
+    # litellm's names of it
+    theirs = re.fullmatch(r"ollama(?:_chat)?/(.+)", name) if "://" not in name else None
     if theirs or (separator and scheme == "ollama" and rest):
         model, _, url = (theirs[1], "", "") if theirs else rest.partition("@")
         base = ollama_url(url, ("OLLAMA_API_BASE", "OLLAMA_HOST") if theirs else ("OLLAMA_HOST",))

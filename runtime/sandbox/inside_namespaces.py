@@ -101,9 +101,8 @@ def _bind(source: int, target: str) -> None:
 
 
 def _protect(target: str, device: bool) -> None:
-    wanted = (
-        _ATTR_NOSUID | _ATTR_RDONLY | (0 if device else _ATTR_NODEV)
-    )  # a device can be written all the same
+    # A device can be written all the same.
+    wanted = _ATTR_NOSUID | _ATTR_RDONLY | (0 if device else _ATTR_NODEV)
     attributes = struct.pack("4Q", wanted, 0, 0, 0)
     buffer: Any = ctypes.create_string_buffer(attributes, len(attributes))
     path: Any = ctypes.create_string_buffer(target.encode())
